@@ -1,0 +1,19 @@
+// Exit codes of all programs. Documented in README.md; a scheduler may act on them.
+#pragma once
+
+namespace bit::launcher {
+
+enum ExitCode : int {
+  kDone = 0,
+  kUsage = 2,          // command line or configuration
+  kPreflight = 3,      // something the run needs is not there; nothing was started
+  kDataUnusable = 65,
+  kInternal = 70,
+  kStorage = 74,
+  kStoppedEarly = 75,  // resumable: the same command goes on
+  kCommLost = 76,
+  kNoCheckpoint = 77,  // a checkpoint that was asked for cannot be used
+  kDiverged = 78,
+};
+
+}  // namespace bit::launcher

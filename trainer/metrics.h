@@ -1,0 +1,99 @@
+// What a run says about itself. All sinks (progress bar, metrics.jsonl, TensorBoard, Prometheus) show these same numbers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bit::trainer {
+
+// One update. The phases add up to step_seconds.
+struct StepReport {
+  std::uint64_t step = 0;         // updates done, this one included
+  std::uint64_t total_steps = 0;
+  double epoch = 0;               // epochs of data consumed
+  double loss = 0;                // mean over the global batch
+  double learning_rate = 0;
+  double images_per_second = 0;   // all ranks
+  double step_seconds = 0;
+  double data_wait_seconds = 0;
+  double forward_seconds = 0;
+  double backward_seconds = 0;
+  double comm_exposed_seconds = 0;  // waiting for gradient sums after backward
+  double optimizer_seconds = 0;
+  double checkpoint_blocked_seconds = 0;
+  double other_seconds = 0;         // bookkeeping: agreement, logging
+};
+
+struct EvalReport {
+  std::uint64_t step = 0;
+  std::string split;
+  std::uint64_t records = 0;   // counted
+  std::uint64_t skipped = 0;   // unusable
+  double top1 = 0;             // share in [0, 1]
+  double top5 = 0;
+  double loss = 0;
+  double seconds = 0;
+};
+
+struct CheckpointReport {
+  std::uint64_t step = 0;
+  std::string path;
+  std::uint64_t bytes = 0;
+  double blocked_seconds = 0;  // of the training loop
+  double seconds = 0;          // snapshot to published
+  bool ok = true;
+  std::string error;           // when not ok
+};
+
+struct DoneReport {
+  std::uint64_t step = 0;
+  std::string reason;   // "complete", "stopped: signal USR2", ...
+  double seconds = 0;   // of this process
+  std::string model;    // path of model.safetensors, when written
+};
+
+struct StartReport {
+  std::uint64_t first_step = 0;   // updates already in the weights
+  std::uint64_t total_steps = 0;
+  int ranks = 1;
+  std::string resumed_from;       // checkpoint path, empty for a fresh run
+};
+
+// Called on rank 0, from the training thread (checkpoint() too). Must be quick: no network, no waiting.
+class MetricSink {
+ public:
+  virtual ~MetricSink() = default;
+  virtual void start(const StartReport&) {}
+  virtual void step(const StepReport&) {}
+  virtual void evaluation(const EvalReport&) {}
+  virtual void checkpoint(const CheckpointReport&) {}
+  virtual void done(const DoneReport&) {}
+};
+
+// Passes everything on to several.
+class MetricSinks final : public MetricSink {
+ public:
+  void add(std::unique_ptr<MetricSink> sink) { sinks_.push_back(std::move(sink)); }
+  void start(const StartReport& report) override {
+    for (auto& sink : sinks_) sink->start(report);
+  }
+  void step(const StepReport& report) override {
+    for (auto& sink : sinks_) sink->step(report);
+  }
+  void evaluation(const EvalReport& report) override {
+    for (auto& sink : sinks_) sink->evaluation(report);
+  }
+  void checkpoint(const CheckpointReport& report) override {
+    for (auto& sink : sinks_) sink->checkpoint(report);
+  }
+  void done(const DoneReport& report) override {
+    for (auto& sink : sinks_) sink->done(report);
+  }
+
+ private:
+  std::vector<std::unique_ptr<MetricSink>> sinks_;
+};
+
+}  // namespace bit::trainer

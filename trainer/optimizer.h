@@ -1,0 +1,27 @@
+// SGD with momentum and coupled weight decay: g += decay * w; v = momentum * v + g; w -= rate * v.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "trainer/resnet_v2.h"
+
+namespace bit::trainer {
+
+class SgdMomentum {
+ public:
+  SgdMomentum(const std::vector<Parameter>& parameters, double momentum, double weight_decay);
+  // Reads each parameter's .grad(), which holds the mean gradient of the global batch. Weights change in place.
+  void step(double learning_rate);
+  // fp32, same shapes and order as the parameters, for checkpoints.
+  const std::vector<at::Tensor>& momentum_buffers() const { return velocity_; }
+
+ private:
+  std::vector<Parameter> parameters_;
+  std::vector<at::Tensor> velocity_;
+  double momentum_;
+  double weight_decay_;
+};
+
+}  // namespace bit::trainer
