@@ -1,5 +1,6 @@
-// Ranks: who they are, and moving bytes between them. A Communicator only moves bytes; buckets, overlap and order are
-// GradientReducer's. Implementations: SelfCommunicator (a run of one), MpiCommunicator, ThreadCommunicator (tests).
+// Ranks: who they are, and moving bytes between them. A Communicator only moves bytes; buckets,
+// overlap and order are GradientReducer's. Implementations: SelfCommunicator (a run of one),
+// MpiCommunicator, ThreadCommunicator (tests).
 #pragma once
 
 #include <chrono>
@@ -13,7 +14,8 @@
 
 namespace bit::cluster {
 
-// A rank that failed, left or did not answer in time: exit code 76. what() names it as far as it is known.
+// A rank that failed, left or did not answer in time: exit code 76. what() names it as far as it is
+// known.
 class CommError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -22,31 +24,35 @@ class CommError : public std::runtime_error {
 enum class ReduceType { kF32, kF64, kI64 };
 enum class ReduceOp { kSum, kMin, kMax };
 
-// A collective under way. The buffer it was started on must stay alive and untouched until wait() returns or test() is true.
+// A collective under way. The buffer it was started on must stay alive and untouched until wait()
+// returns or test() is true.
 class PendingCollective {
  public:
   virtual ~PendingCollective() = default;
   // True once the result is in the buffer. Progress is made by test() and wait(). Throws CommError.
   virtual bool test() = 0;
-  // Returns when the result is in the buffer. Sleeps between polls instead of burning a core. Throws CommError when
-  // `deadline` passes.
+  // Returns when the result is in the buffer. Sleeps between polls instead of burning a core.
+  // Throws CommError when `deadline` passes.
   virtual void wait() = 0;
 };
 
-// Collectives have to be started in the same order on all ranks. One thread at a time may use a communicator; another thread
-// works on a duplicate(). Every wait has the deadline given at construction.
+// Collectives have to be started in the same order on all ranks. One thread at a time may use a
+// communicator; another thread works on a duplicate(). Every wait has the deadline given at
+// construction.
 class Communicator {
  public:
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  virtual const char* name() const = 0;               // "self", "mpi", "threads"
-  virtual const std::string& host() const = 0;        // of this rank
+  virtual const char* name() const = 0;         // "self", "mpi", "threads"
+  virtual const std::string& host() const = 0;  // of this rank
 
-  // In place, over all ranks, element by element. The same ranks and sizes give the same bits every time.
-  virtual std::unique_ptr<PendingCollective> start_all_reduce(void* data, std::size_t count, ReduceType type,
-                                                              ReduceOp op) = 0;
-  virtual std::unique_ptr<PendingCollective> start_broadcast(std::span<std::byte> data, int root) = 0;
+  // In place, over all ranks, element by element. The same ranks and sizes give the same bits every
+  // time.
+  virtual std::unique_ptr<PendingCollective> start_all_reduce(void* data, std::size_t count,
+                                                              ReduceType type, ReduceOp op) = 0;
+  virtual std::unique_ptr<PendingCollective> start_broadcast(std::span<std::byte> data,
+                                                             int root) = 0;
   // out[r * bytes.size()...] on every rank. out.size() == bytes.size() * size().
   virtual std::unique_ptr<PendingCollective> start_all_gather(std::span<const std::byte> bytes,
                                                               std::span<std::byte> out) = 0;

@@ -8,7 +8,8 @@
 
 namespace bit::cluster {
 
-// MPI_Init_thread(MULTIPLE) and MPI_Finalize around its lifetime; make one, in main. Without mpirun it is a run of one.
+// MPI_Init_thread(MULTIPLE) and MPI_Finalize around its lifetime; make one, in main. Without mpirun
+// it is a run of one.
 class MpiEnvironment {
  public:
   // Throws CommError when MPI does not start or grants fewer threads than needed.
@@ -18,7 +19,8 @@ class MpiEnvironment {
   MpiEnvironment& operator=(const MpiEnvironment&) = delete;
 
   // Communicator over all processes; the self communicator when there is one process.
-  std::unique_ptr<Communicator> world(std::chrono::milliseconds deadline = std::chrono::minutes(10));
+  std::unique_ptr<Communicator> world(
+      std::chrono::milliseconds deadline = std::chrono::minutes(10));
 };
 
 }  // namespace bit::cluster

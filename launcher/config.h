@@ -1,5 +1,5 @@
-// A run's configuration: YAML walked along the descriptor of schemas/config.proto, then overrides. All mistakes are found in one
-// pass and reported together.
+// A run's configuration: YAML walked along the descriptor of schemas/config.proto, then overrides.
+// All mistakes are found in one pass and reported together.
 #pragma once
 
 #include <cstdint>
@@ -36,27 +36,31 @@ struct LoadedConfig {
   std::map<std::string, std::string> origins;
 };
 
-// `overrides` are "key.sub=value"; they win over the file, the last one over the first. Throws ConfigError; StorageError when
-// the file cannot be read.
+// `overrides` are "key.sub=value"; they win over the file, the last one over the first. Throws
+// ConfigError; StorageError when the file cannot be read.
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides);
 // The same from text; `name` stands in the messages for the file.
-LoadedConfig parse_config(std::string_view yaml, const std::string& name, const std::vector<std::string>& overrides);
+LoadedConfig parse_config(std::string_view yaml, const std::string& name,
+                          const std::vector<std::string>& overrides);
 
-// YAML that load_config reads back to the same configuration. With `origins`, each line ends in a comment that says where its
-// value comes from; with `comments`, each field is preceded by its meaning.
-std::string print_config(const schemas::RunConfig& config, const std::map<std::string, std::string>* origins = nullptr,
+// YAML that load_config reads back to the same configuration. With `origins`, each line ends in a
+// comment that says where its value comes from; with `comments`, each field is preceded by its
+// meaning.
+std::string print_config(const schemas::RunConfig& config,
+                         const std::map<std::string, std::string>* origins = nullptr,
                          bool comments = false);
 
 // docs/config.md, from the schema alone.
 std::string config_reference();
 
-// "90ep", "1.5ep", "5000 steps", "5000", "10min", "30s", "2h": what a Kind DURATION or LENGTH field says.
+// "90ep", "1.5ep", "5000 steps", "5000", "10min", "30s", "2h": what a Kind DURATION or LENGTH field
+// says.
 struct Duration {
   enum class Unit { kSteps, kEpochs, kSeconds };
   Unit unit = Unit::kSteps;
   double amount = 0;
 };
-std::optional<Duration> parse_duration(std::string_view text);   // nullopt when it is none
+std::optional<Duration> parse_duration(std::string_view text);  // nullopt when it is none
 // Steps of a LENGTH. Epochs are rounded to the nearest step.
 std::uint64_t to_steps(const Duration& duration, std::uint64_t steps_per_epoch);
 std::optional<std::uint64_t> parse_bytes(std::string_view text);  // "512MiB", "2GB", "4096"

@@ -5,8 +5,8 @@ namespace bit::launcher {
 
 enum ExitCode : int {
   kDone = 0,
-  kUsage = 2,          // command line or configuration
-  kPreflight = 3,      // something the run needs is not there; nothing was started
+  kUsage = 2,      // command line or configuration
+  kPreflight = 3,  // something the run needs is not there; nothing was started
   kDataUnusable = 65,
   kInternal = 70,
   kStorage = 74,

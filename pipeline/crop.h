@@ -12,8 +12,9 @@ struct CropBox {
   bool operator==(const CropBox&) const = default;
 };
 
-// What happens to an image of width x height between its file and its slot: `crop` is cut out, resized (antialiased) to
-// resized_width x resized_height, and of that the output square at (offset_x, offset_y) is kept.
+// What happens to an image of width x height between its file and its slot: `crop` is cut out,
+// resized (antialiased) to resized_width x resized_height, and of that the output square at
+// (offset_x, offset_y) is kept.
 struct ImagePlan {
   CropBox crop;
   std::uint32_t resized_width = 0, resized_height = 0;
@@ -22,17 +23,20 @@ struct ImagePlan {
 };
 
 struct InceptionCropOptions {
-  double area_min = 0.05, area_max = 1.0;      // share of the image's area
+  double area_min = 0.05, area_max = 1.0;  // share of the image's area
   double aspect_min = 0.75, aspect_max = 4.0 / 3.0;
   bool flip = true;
 };
 
-// Inception crop (Szegedy et al. 2015; big_vision's inception_crop): up to 10 draws of area and log-uniform aspect, then the
-// largest centre crop with an allowed aspect. The whole plan is a function of the stream. `size`: output side in pixels.
+// Inception crop (Szegedy et al. 2015; big_vision's inception_crop): up to 10 draws of area and
+// log-uniform aspect, then the largest centre crop with an allowed aspect. The whole plan is a
+// function of the stream. `size`: output side in pixels.
 ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_t size,
                          const InceptionCropOptions& options, RandomStream random);
 
-// Short side resized to `resize` pixels, centre square of `size` kept. Only the pixels that are needed are in `crop`.
-ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t resize, std::uint32_t size);
+// Short side resized to `resize` pixels, centre square of `size` kept. Only the pixels that are
+// needed are in `crop`.
+ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t resize,
+                      std::uint32_t size);
 
 }  // namespace bit::pipeline

@@ -1,9 +1,11 @@
-// Which record fills which slot of which batch: arithmetic, no state. See docs/architecture.md, decision 1.
+// Which record fills which slot of which batch: arithmetic, no state. See docs/architecture.md,
+// decision 1.
 //
-// Training: blocks of `block` consecutive records are permuted; the resulting record sequence is cut into `lanes` equal
-// lanes; inside a lane, windows of window/lanes records are permuted. Batch t of an epoch takes batch/lanes records from each
-// lane, lane l filling slots [l*batch/lanes, (l+1)*batch/lanes). A rank owns lanes/ranks whole lanes, so its slots are
-// contiguous. records % batch records at the ends of the lanes are left out, others each epoch.
+// Training: blocks of `block` consecutive records are permuted; the resulting record sequence is
+// cut into `lanes` equal lanes; inside a lane, windows of window/lanes records are permuted. Batch
+// t of an epoch takes batch/lanes records from each lane, lane l filling slots [l*batch/lanes,
+// (l+1)*batch/lanes). A rank owns lanes/ranks whole lanes, so its slots are contiguous. records %
+// batch records at the ends of the lanes are left out, others each epoch.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +13,19 @@
 
 namespace bit::pipeline {
 
-inline constexpr std::uint64_t kPadding = ~std::uint64_t{0};  // no record: a padded slot of an evaluation batch
+// no record: a padded slot of an evaluation batch
+inline constexpr std::uint64_t kPadding = ~std::uint64_t{0};
 
 struct Sample {
   std::uint64_t epoch = 0;
   std::uint64_t record = kPadding;
-  // The chunk of records it is read with: consecutive samples of a lane share one. Ascending per lane.
+  // The chunk of records it is read with: consecutive samples of a lane share one. Ascending per
+  // lane.
   std::uint64_t chunk = 0;
 };
 
-// A sequence of global batches and the records that are read together for it. Immutable; any thread.
+// A sequence of global batches and the records that are read together for it. Immutable; any
+// thread.
 class Order {
  public:
   virtual ~Order() = default;
@@ -28,16 +33,17 @@ class Order {
   virtual std::uint64_t batches_per_epoch() const = 0;  // > 0
   // Slot `slot` of global batch `n`; n counts on over the epochs. O(1).
   virtual Sample sample(std::uint64_t n, std::uint64_t slot) const = 0;
-  // Records of a chunk in the order they lie on disk as far as the order knows: runs of consecutive numbers.
+  // Records of a chunk in the order they lie on disk as far as the order knows: runs of consecutive
+  // numbers.
   virtual std::vector<std::uint64_t> chunk_records(std::uint64_t chunk) const = 0;
-  // The deterministic chain of replacements of an unusable record: attempt 0, 1, 2 ... First the rest of its block, cyclic,
-  // then the records after the block.
+  // The deterministic chain of replacements of an unusable record: attempt 0, 1, 2 ... First the
+  // rest of its block, cyclic, then the records after the block.
   virtual std::uint64_t substitute(std::uint64_t record, std::uint64_t attempt) const = 0;
 };
 
 struct TrainOrderOptions {
   std::uint64_t records = 0;
-  std::uint64_t batch = 0;   // global
+  std::uint64_t batch = 0;  // global
   std::uint64_t block = 64;
   std::uint64_t lanes = 1;   // divides batch
   std::uint64_t window = 0;  // records of the whole job; a multiple of lanes
@@ -46,8 +52,8 @@ struct TrainOrderOptions {
 
 class TrainOrder final : public Order {
  public:
-  // Throws std::invalid_argument with a sentence for options that do not fit (fewer records than a batch, lanes that do not
-  // divide the batch, ...).
+  // Throws std::invalid_argument with a sentence for options that do not fit (fewer records than a
+  // batch, lanes that do not divide the batch, ...).
   explicit TrainOrder(const TrainOrderOptions& options);
   std::uint64_t batch() const override { return options_.batch; }
   std::uint64_t batches_per_epoch() const override { return options_.records / options_.batch; }

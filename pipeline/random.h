@@ -1,4 +1,5 @@
-// Randomness as a function of what it is for, never of a thread or a rank: a counter-based generator and keyed permutations.
+// Randomness as a function of what it is for, never of a thread or a rank: a counter-based
+// generator and keyed permutations.
 #pragma once
 
 #include <array>
@@ -6,18 +7,19 @@
 
 namespace bit::pipeline {
 
-// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): four words from a 128-bit counter
-// and a 64-bit key.
-std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
+// Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011): four
+// words from a 128-bit counter and a 64-bit key.
+std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
+                                        std::array<std::uint32_t, 2> key);
 
 // The stream of numbers of one (seed, epoch, record).
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::uint64_t epoch, std::uint64_t record);
   std::uint32_t next_u32();
-  double uniform();                                     // [0, 1), 32 bits of it
-  double uniform(double low, double high);              // [low, high)
-  std::uint32_t below(std::uint32_t bound);             // [0, bound), unbiased; bound > 0
+  double uniform();                          // [0, 1), 32 bits of it
+  double uniform(double low, double high);   // [low, high)
+  std::uint32_t below(std::uint32_t bound);  // [0, bound), unbiased; bound > 0
  private:
   std::array<std::uint32_t, 4> counter_;
   std::array<std::uint32_t, 2> key_;
@@ -25,8 +27,8 @@ class RandomStream {
   unsigned used_ = 4;
 };
 
-// A pseudo-random bijection of [0, size): a balanced Feistel network over the next even power of two, with cycle walking.
-// O(1) time and memory in both directions.
+// A pseudo-random bijection of [0, size): a balanced Feistel network over the next even power of
+// two, with cycle walking. O(1) time and memory in both directions.
 class KeyedPermutation {
  public:
   // `key` words are mixed; equal (size, key) give equal permutations. size 0 is not allowed.

@@ -1,5 +1,6 @@
-// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78), with the CPU's instruction where there is one, and the masking that
-// TFRecord applies to stored checksums (tensorflow/core/lib/hash/crc32c.h).
+// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78), with the CPU's instruction where there is
+// one, and the masking that TFRecord applies to stored checksums
+// (tensorflow/core/lib/hash/crc32c.h).
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// A split of a dataset: an ordered list of shards, and for each record where it lies and what its labels are. The binary
-// index (docs/formats.md) is memory-mapped, so opening costs nothing per record and processes of a host share the pages.
+// A split of a dataset: an ordered list of shards, and for each record where it lies and what its
+// labels are. The binary index (docs/formats.md) is memory-mapped, so opening costs nothing per
+// record and processes of a host share the pages.
 #pragma once
 
 #include <cstddef>
@@ -27,9 +28,10 @@ class RecordIndex;  // storage/record_index.h
 // Immutable; may be used from several threads.
 class Dataset {
  public:
-  // Opens `directory`'s `split` through its dataset.json and binary index, and checks that the shards exist with the sizes
-  // the index was made from. Throws StorageError for missing files; DataError for a stale or damaged index, an unknown
-  // split (naming those there are) or an incomplete shard set.
+  // Opens `directory`'s `split` through its dataset.json and binary index, and checks that the
+  // shards exist with the sizes the index was made from. Throws StorageError for missing files;
+  // DataError for a stale or damaged index, an unknown split (naming those there are) or an
+  // incomplete shard set.
   static Dataset open(const std::string& directory, const std::string& split);
 
   Dataset(Dataset&&) noexcept;
@@ -50,11 +52,12 @@ class Dataset {
   std::uint32_t width(std::uint64_t record) const;                   // pixels, 0 if unknown
   std::uint32_t height(std::uint64_t record) const;
 
-  // The open shard, for positioned reads from any thread. Files are opened at first use and stay open.
+  // The open shard, for positioned reads from any thread. Files are opened at first use and stay
+  // open.
   const ReadableFile& shard_file(std::uint32_t shard) const;
 
-  // Hash of everything the order and the labels depend on: shard names, sizes, locations, labels, class names. Equal on all
-  // ranks or the ranks see different data. 16 hexadecimal digits.
+  // Hash of everything the order and the labels depend on: shard names, sizes, locations, labels,
+  // class names. Equal on all ranks or the ranks see different data. 16 hexadecimal digits.
   std::string hash() const;
 
  private:

@@ -1,5 +1,6 @@
-// The file system as the rest of the program sees it: positioned reads, appends that are synced, and renames. One
-// interface, so that tests can put a recording or failing file system in its place.
+// The file system as the rest of the program sees it: positioned reads, appends that are synced,
+// and renames. One interface, so that tests can put a recording or failing file system in its
+// place.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,8 @@ class StorageError : public std::system_error {
 class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
-  // Fills `out` from `offset`; returns the bytes read, fewer than asked only at the end of the file. Throws StorageError.
+  // Fills `out` from `offset`; returns the bytes read, fewer than asked only at the end of the
+  // file. Throws StorageError.
   virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const = 0;
   virtual std::uint64_t size() const = 0;
   virtual const std::string& path() const = 0;

@@ -1,4 +1,5 @@
-// safetensors files: u64 header length, JSON header, tensors without holes (github.com/huggingface/safetensors).
+// safetensors files: u64 header length, JSON header, tensors without holes
+// (github.com/huggingface/safetensors).
 #pragma once
 
 #include <cstddef>
@@ -17,7 +18,8 @@ enum class DType { kF32, kF64, kBF16, kF16, kI32, kI64, kU8 };
 std::size_t dtype_bytes(DType dtype);
 std::string_view dtype_name(DType dtype);  // "F32", as in the header
 
-// A named array in row-major order. `bytes` is a view owned by the caller or by the SafetensorsFile it came from.
+// A named array in row-major order. `bytes` is a view owned by the caller or by the SafetensorsFile
+// it came from.
 struct TensorView {
   std::string name;
   DType dtype = DType::kF32;
@@ -40,12 +42,15 @@ struct WrittenSafetensors {
   std::vector<WrittenTensor> tensors;
 };
 
-// Writes, syncs and closes `path` (the name is not atomic: callers rename or publish a directory). Throws StorageError;
-// std::invalid_argument for duplicate names or a shape that does not match the bytes.
-WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path, std::span<const TensorView> tensors,
+// Writes, syncs and closes `path` (the name is not atomic: callers rename or publish a directory).
+// Throws StorageError; std::invalid_argument for duplicate names or a shape that does not match the
+// bytes.
+WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
+                                     std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata = {});
 
-// A mapped, strictly checked file: header of at most 100 MB, no overlap, no holes, no overflow, no duplicate names.
+// A mapped, strictly checked file: header of at most 100 MB, no overlap, no holes, no overflow, no
+// duplicate names.
 class SafetensorsFile {
  public:
   // Throws StorageError or DataError ("<path>: <reason>").

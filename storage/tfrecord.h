@@ -1,5 +1,5 @@
-// TFRecord files: u64 length, masked CRC-32C of the length, data, masked CRC-32C of the data, all little-endian, nothing
-// else in the file (tensorflow/core/lib/io/record_writer.h).
+// TFRecord files: u64 length, masked CRC-32C of the length, data, masked CRC-32C of the data, all
+// little-endian, nothing else in the file (tensorflow/core/lib/io/record_writer.h).
 #pragma once
 
 #include <cstddef>
@@ -18,7 +18,8 @@ namespace bit::storage {
 inline constexpr std::uint64_t kRecordHeaderBytes = 12;   // length and its checksum
 inline constexpr std::uint64_t kRecordFramingBytes = 16;  // header and the checksum of the data
 
-// Data that cannot be used: what() reads "<file>: record <n> at byte <offset>: <reason>" with what is known of it.
+// Data that cannot be used: what() reads "<file>: record <n> at byte <offset>: <reason>" with what
+// is known of it.
 class DataError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -26,7 +27,8 @@ class DataError : public std::runtime_error {
 
 enum class RecordFault {
   kTruncated,       // the file ends inside the record
-  kLengthChecksum,  // the stored length fails its checksum: nothing after it can be located without an index
+  kLengthChecksum,  // the stored length fails its checksum: nothing after it can be located without
+                    // an index
   kLengthTooLarge,  // the length passes its checksum but exceeds the rest of the file
   kDataChecksum,    // the data fails its checksum: the next record can still be read
 };
@@ -34,8 +36,8 @@ const char* describe(RecordFault fault);
 
 // The record at the start of `framed` (its first byte is the first of the length).
 struct ParsedRecord {
-  std::span<const std::byte> data;    // view into `framed`
-  std::optional<RecordFault> fault;   // data is empty when set
+  std::span<const std::byte> data;   // view into `framed`
+  std::optional<RecordFault> fault;  // data is empty when set
 };
 // `framed` may hold more than the record. `verify_data` false skips the data's checksum.
 ParsedRecord parse_record(std::span<const std::byte> framed, bool verify_data = true);
@@ -51,8 +53,9 @@ class RecordReader {
     std::span<const std::byte> data;  // valid until the next call
     std::optional<RecordFault> fault;
   };
-  // nullopt at a clean end of the file. After a kDataChecksum fault the next call goes on with the next record; after any
-  // other fault the next call returns nullopt. Throws StorageError when the file cannot be read.
+  // nullopt at a clean end of the file. After a kDataChecksum fault the next call goes on with the
+  // next record; after any other fault the next call returns nullopt. Throws StorageError when the
+  // file cannot be read.
   std::optional<Record> next();
 
  private:

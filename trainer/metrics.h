@@ -1,4 +1,5 @@
-// What a run says about itself. All sinks (progress bar, metrics.jsonl, TensorBoard, Prometheus) show these same numbers.
+// What a run says about itself. All sinks (progress bar, metrics.jsonl, TensorBoard, Prometheus)
+// show these same numbers.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,12 @@ namespace bit::trainer {
 
 // One update. The phases add up to step_seconds.
 struct StepReport {
-  std::uint64_t step = 0;         // updates done, this one included
+  std::uint64_t step = 0;  // updates done, this one included
   std::uint64_t total_steps = 0;
-  double epoch = 0;               // epochs of data consumed
-  double loss = 0;                // mean over the global batch
+  double epoch = 0;  // epochs of data consumed
+  double loss = 0;   // mean over the global batch
   double learning_rate = 0;
-  double images_per_second = 0;   // all ranks
+  double images_per_second = 0;  // all ranks
   double step_seconds = 0;
   double data_wait_seconds = 0;
   double forward_seconds = 0;
@@ -23,15 +24,15 @@ struct StepReport {
   double comm_exposed_seconds = 0;  // waiting for gradient sums after backward
   double optimizer_seconds = 0;
   double checkpoint_blocked_seconds = 0;
-  double other_seconds = 0;         // bookkeeping: agreement, logging
+  double other_seconds = 0;  // bookkeeping: agreement, logging
 };
 
 struct EvalReport {
   std::uint64_t step = 0;
   std::string split;
-  std::uint64_t records = 0;   // counted
-  std::uint64_t skipped = 0;   // unusable
-  double top1 = 0;             // share in [0, 1]
+  std::uint64_t records = 0;  // counted
+  std::uint64_t skipped = 0;  // unusable
+  double top1 = 0;            // share in [0, 1]
   double top5 = 0;
   double loss = 0;
   double seconds = 0;
@@ -44,24 +45,25 @@ struct CheckpointReport {
   double blocked_seconds = 0;  // of the training loop
   double seconds = 0;          // snapshot to published
   bool ok = true;
-  std::string error;           // when not ok
+  std::string error;  // when not ok
 };
 
 struct DoneReport {
   std::uint64_t step = 0;
-  std::string reason;   // "complete", "stopped: signal USR2", ...
-  double seconds = 0;   // of this process
-  std::string model;    // path of model.safetensors, when written
+  std::string reason;  // "complete", "stopped: signal USR2", ...
+  double seconds = 0;  // of this process
+  std::string model;   // path of model.safetensors, when written
 };
 
 struct StartReport {
-  std::uint64_t first_step = 0;   // updates already in the weights
+  std::uint64_t first_step = 0;  // updates already in the weights
   std::uint64_t total_steps = 0;
   int ranks = 1;
-  std::string resumed_from;       // checkpoint path, empty for a fresh run
+  std::string resumed_from;  // checkpoint path, empty for a fresh run
 };
 
-// Called on rank 0, from the training thread (checkpoint() too). Must be quick: no network, no waiting.
+// Called on rank 0, from the training thread (checkpoint() too). Must be quick: no network, no
+// waiting.
 class MetricSink {
  public:
   virtual ~MetricSink() = default;
