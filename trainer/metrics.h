@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace bit::trainer {
@@ -72,6 +73,8 @@ class MetricSink {
   virtual void evaluation(const EvalReport&) {}
   virtual void checkpoint(const CheckpointReport&) {}
   virtual void done(const DoneReport&) {}
+  // A sentence for people: what was found, replaced or left out.
+  virtual void note(const std::string&) {}
 };
 
 // Passes everything on to several.
@@ -92,6 +95,9 @@ class MetricSinks final : public MetricSink {
   }
   void done(const DoneReport& report) override {
     for (auto& sink : sinks_) sink->done(report);
+  }
+  void note(const std::string& text) override {
+    for (auto& sink : sinks_) sink->note(text);
   }
 
  private:
