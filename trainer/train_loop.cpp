@@ -1,0 +1,387 @@
+#include "trainer/train_loop.h"
+
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <utility>
+
+#include "pipeline/loader.h"
+#include "storage/checkpoint_store.h"
+#include "storage/safetensors.h"
+#include "trainer/batch_tensor.h"
+#include "trainer/checkpointer.h"
+#include "trainer/gradient_reducer.h"
+#include "trainer/optimizer.h"
+#include "trainer/run_files.h"
+#include "trainer/weight_names.h"
+
+namespace bit::trainer {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Time since the last lap, for phases that follow each other without gaps.
+class Stopwatch {
+ public:
+  double lap() {
+    const auto now = Clock::now();
+    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
+  }
+
+ private:
+  Clock::time_point last_ = Clock::now();
+};
+
+// What all ranks know after a step, from one small all-reduce.
+struct Agreement {
+  double loss_sum = 0;
+  bool any_bad_records = false;
+  bool checkpoint_requested = false;
+  bool stop_requested = false;
+  bool checkpoint_busy = false;
+};
+
+// Settings that say what the weights mean. A checkpoint of other values is not this run's.
+std::map<std::string, std::string> meaning_of(const TrainSettings& settings,
+                                              const std::string& dataset_hash) {
+  return {{"model.name", settings.model_name},
+          {"classes", std::to_string(settings.model.classes)},
+          {"model.loss", settings.loss == LossKind::kSoftmax ? "softmax" : "sigmoid"},
+          {"seed", std::to_string(settings.seed)},
+          {"batch", std::to_string(settings.order.batch)},
+          {"data.block", std::to_string(settings.order.block)},
+          {"data.lanes", std::to_string(settings.order.lanes)},
+          {"data.window", std::to_string(settings.order.window)},
+          {"dataset hash", dataset_hash}};
+}
+
+constexpr const char* kReadyOrder = "gradient ready order";
+
+std::vector<std::string> split_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+class Training {
+ public:
+  Training(const TrainSettings& settings, const storage::Dataset& training_data,
+           const storage::Dataset* evaluation_data, cluster::Communicator& communicator,
+           const RunControl& control, MetricSink& sink)
+      : settings_(settings),
+        training_data_(training_data),
+        evaluation_data_(evaluation_data),
+        communicator_(communicator),
+        control_(control),
+        sink_(communicator.rank() == 0 ? sink : silence_),
+        model_(settings.model, settings.precision, settings.seed),
+        optimizer_(model_.parameters(), settings.momentum, settings.weight_decay),
+        order_(settings.order),
+        checkpointer_(storage::CheckpointStore(storage::posix_file_system(),
+                                               settings.output + "/checkpoints"),
+                      communicator.duplicate(), settings.checkpoints_kept),
+        bad_records_(settings.output + "/bad_records.jsonl", settings.bad_record_budget,
+                     communicator),
+        reducer_communicator_(communicator.duplicate()) {}
+
+  Outcome run() {
+    resume();
+    if (complete()) return finish("already complete");
+    start_loader();
+    while (step_ < settings_.schedule.total_steps) {
+      StepReport report = update();
+      const Agreement agreed = agree();
+      report.loss = agreed.loss_sum / static_cast<double>(settings_.order.batch);
+      if (agreed.any_bad_records) bad_records_.add(step_, batch_->bad_records);
+      if (order_log_) order_log_->write(step_, *batch_);
+      if (!std::isfinite(report.loss)) diverged();
+      report.other_seconds = watch_.lap();
+      report.checkpoint_blocked_seconds = save_if_due(agreed);
+      this->report(report);
+      if (agreed.stop_requested) return stop();
+      if (evaluation_due()) evaluate_now();
+    }
+    return finish("complete");
+  }
+
+ private:
+  // Forward, backward, sums over ranks, update: one step of the schedule.
+  StepReport update() {
+    StepReport report;
+    report.learning_rate = settings_.schedule.learning_rate(step_);
+    watch_.lap();
+    batch_ = loader_->next();
+    report.data_wait_seconds = watch_.lap();
+    loss_sum_ = 0;
+    const std::uint32_t micro = batch_->size / settings_.accumulate;
+    for (std::uint32_t i = 0; i < settings_.accumulate; ++i) {
+      if (i + 1 == settings_.accumulate) reducer_->begin();
+      const at::Tensor logits = model_.forward(images_of(*batch_, i * micro, micro));
+      const at::Tensor loss =
+          loss_sum(settings_.loss, logits, batch_->labels.subspan(i * micro, micro));
+      loss_sum_ += loss.item<double>();
+      report.forward_seconds += watch_.lap();
+      loss.backward();
+      report.backward_seconds += watch_.lap();
+    }
+    reducer_->finish(1.0 / static_cast<double>(settings_.order.batch));
+    report.comm_exposed_seconds = watch_.lap();
+    optimizer_.step(report.learning_rate);
+    ++step_;
+    report.optimizer_seconds = watch_.lap();
+    return report;
+  }
+
+  // Flags only travel with a step, so that all ranks act at the same one.
+  Agreement agree() {
+    const bool due = communicator_.rank() == 0 && checkpoint_due_here();
+    std::array<double, 5> sums = {loss_sum_, batch_->bad_records.empty() ? 0.0 : 1.0,
+                                  control_.take_checkpoint_request() || due ? 1.0 : 0.0,
+                                  control_.stop_reason().empty() ? 0.0 : 1.0,
+                                  checkpointer_.busy() ? 1.0 : 0.0};
+    communicator_.all_reduce(std::span<double>(sums));
+    return {sums[0], sums[1] > 0, sums[2] > 0, sums[3] > 0, sums[4] > 0};
+  }
+
+  // Starts a save when one was asked for and none is under way on any rank; a request that comes
+  // too early stays.
+  double save_if_due(const Agreement& agreed) {
+    checkpoint_wanted_ |= agreed.checkpoint_requested;
+    if (!agreed.checkpoint_busy) report_save(checkpointer_.poll());
+    if (checkpoint_wanted_ && !agreed.checkpoint_busy && step_ < settings_.schedule.total_steps &&
+        !agreed.stop_requested) {
+      save();
+    }
+    return watch_.lap();
+  }
+
+  void save() {
+    checkpointer_.start(state(), manifest());
+    checkpoint_wanted_ = false;
+    saved_step_ = step_;
+    saved_at_ = Clock::now();
+  }
+
+  // A last save that the process waits for, unless this step is in a checkpoint already.
+  void save_and_wait() {
+    report_save(checkpointer_.drain());
+    if (saved_step_ == step_) return;
+    save();
+    report_save(checkpointer_.drain());
+  }
+
+  void report_save(const std::optional<CheckpointReport>& outcome) {
+    if (!outcome) return;
+    sink_.checkpoint(*outcome);
+    if (!outcome->ok) {
+      throw storage::StorageError(std::make_error_code(std::errc::io_error), "save checkpoint",
+                                  outcome->path + ": " + outcome->error);
+    }
+  }
+
+  bool checkpoint_due_here() const {
+    if (settings_.checkpoint_every_steps > 0) return step_ % settings_.checkpoint_every_steps == 0;
+    return settings_.checkpoint_every_seconds > 0 &&
+           std::chrono::duration<double>(Clock::now() - saved_at_).count() >=
+               settings_.checkpoint_every_seconds;
+  }
+
+  bool evaluation_due() const {
+    return evaluation_data_ != nullptr && settings_.evaluate_every > 0 &&
+           step_ % settings_.evaluate_every == 0 && step_ < settings_.schedule.total_steps;
+  }
+
+  void evaluate_now() {
+    EvalReport report =
+        evaluate(model_, settings_.loss, *evaluation_data_, settings_.evaluation, communicator_);
+    report.step = step_;
+    sink_.evaluation(report);
+    watch_.lap();
+  }
+
+  void report(StepReport& report) {
+    report.step = step_;
+    report.total_steps = settings_.schedule.total_steps;
+    report.epoch = static_cast<double>(step_) / static_cast<double>(order_.batches_per_epoch());
+    report.step_seconds = report.data_wait_seconds + report.forward_seconds +
+                          report.backward_seconds + report.comm_exposed_seconds +
+                          report.optimizer_seconds + report.checkpoint_blocked_seconds +
+                          report.other_seconds;
+    report.images_per_second = static_cast<double>(settings_.order.batch) / report.step_seconds;
+    if (step_ % settings_.report_every == 0 || step_ == settings_.schedule.total_steps)
+      sink_.step(report);
+  }
+
+  [[noreturn]] void diverged() const {
+    throw DivergedError(
+        fmt::format("the loss is not a number at step {} (learning rate {:g}); the newest "
+                    "checkpoint is before it. A lower "
+                    "optimizer.learning_rate or a longer schedule.warmup usually helps",
+                    step_, settings_.schedule.learning_rate(step_ - 1)));
+  }
+
+  Outcome stop() {
+    save_and_wait();
+    const std::string why = control_.stop_reason();
+    sink_.done({step_, "stopped: " + (why.empty() ? std::string("asked for on another rank") : why),
+                age(), ""});
+    return Outcome::kStopped;
+  }
+
+  bool complete() const { return step_ >= settings_.schedule.total_steps; }
+
+  std::string model_path() const { return settings_.output + "/model.safetensors"; }
+
+  Outcome finish(const std::string& reason) {
+    save_and_wait();
+    // The file is written last, so its presence says that the evaluation was made too. All ranks
+    // follow rank 0's view.
+    const bool missing = !storage::posix_file_system().exists(model_path());
+    if (communicator_.broadcast(missing ? "missing" : "", 0) == "missing") {
+      if (evaluation_data_ != nullptr) evaluate_now();
+      if (communicator_.rank() == 0) export_model();
+    }
+    sink_.done({step_, reason, age(), model_path()});
+    return Outcome::kComplete;
+  }
+
+  void export_model() const {
+    std::vector<at::Tensor> owned;
+    const auto views = export_views(model_.parameters(), owned);
+    auto& files = storage::posix_file_system();
+    const std::string temporary = model_path() + ".tmp";
+    storage::write_safetensors(
+        files, temporary, views,
+        {{"format", "pt"}, {"model", settings_.model_name}, {"step", std::to_string(step_)}});
+    files.rename(temporary, model_path());
+    files.sync_directory(settings_.output);
+  }
+
+  std::vector<NamedTensor> state() const {
+    std::vector<NamedTensor> tensors;
+    const auto& parameters = model_.parameters();
+    for (const auto& parameter : parameters)
+      tensors.emplace_back("model/" + parameter.name, parameter.value);
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      tensors.emplace_back("momentum/" + parameters[i].name, optimizer_.momentum_buffers()[i]);
+    }
+    return tensors;
+  }
+
+  schemas::CheckpointManifest manifest() const {
+    schemas::CheckpointManifest manifest;
+    manifest.set_step(step_);
+    manifest.set_config(settings_.config_text);
+    manifest.set_dataset_hash(training_data_.hash());
+    manifest.set_writer(settings_.writer);
+    manifest.set_wall_time(
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+    auto& state = *manifest.mutable_state();
+    for (const auto& [name, value] : meaning_of(settings_, training_data_.hash()))
+      state["run/" + name] = value;
+    if (reducer_) state[kReadyOrder] = fmt::format("{}", fmt::join(reducer_->ready_order(), "\n"));
+    return manifest;
+  }
+
+  void resume() {
+    storage::CheckpointStore store = checkpointer_.store();
+    if (communicator_.rank() == 0) store.remove_leftovers();
+    const auto manifest = choose_checkpoint(store, communicator_, sink_);
+    std::vector<std::string> ready_order;
+    StartReport start{0, settings_.schedule.total_steps, communicator_.size(), ""};
+    if (manifest) {
+      require_same_meaning(*manifest, store.path(manifest->step()));
+      restore_state(store, *manifest, communicator_, state());
+      step_ = saved_step_ = manifest->step();
+      const auto order = manifest->state().find(kReadyOrder);
+      if (order != manifest->state().end()) ready_order = split_lines(order->second);
+      start.first_step = step_;
+      start.resumed_from = store.path(step_);
+    } else if (!settings_.init.empty()) {
+      const bool head =
+          import_weights(storage::SafetensorsFile(settings_.init), model_.parameters(), true);
+      if (!head)
+        sink_.note(settings_.init + " has a head of other classes: the head starts at zero");
+    }
+    reducer_ = std::make_unique<GradientReducer>(*reducer_communicator_, model_.parameters(),
+                                                 ReducerOptions{}, ready_order);
+    if (settings_.log_order)
+      order_log_.emplace(settings_.output + "/order.jsonl", step_, communicator_);
+    sink_.start(start);
+  }
+
+  void require_same_meaning(const schemas::CheckpointManifest& manifest,
+                            const std::string& path) const {
+    std::string differences;
+    for (const auto& [name, value] : meaning_of(settings_, training_data_.hash())) {
+      const auto found = manifest.state().find("run/" + name);
+      const std::string was = found == manifest.state().end() ? "(unknown)" : found->second;
+      if (was != value)
+        differences += fmt::format("\n  {}: the checkpoint has {}, this run {}", name, was, value);
+    }
+    if (differences.empty()) return;
+    throw ResumeMismatch(path + " belongs to a run whose weights mean something else:" +
+                         differences + "\nName another output:, or go back to those settings.");
+  }
+
+  void start_loader() {
+    pipeline::LoaderOptions options;
+    options.image_size = settings_.image_size;
+    options.rank = communicator_.rank();
+    options.ranks = communicator_.size();
+    options.decoder_threads = settings_.decoder_threads;
+    options.reader_threads = settings_.reader_threads;
+    options.prefetch = settings_.prefetch;
+    options.first_batch = step_;
+    options.last_batch = settings_.schedule.total_steps;
+    options.memory_limit = settings_.memory_limit;
+    loader_ = std::make_unique<pipeline::Loader>(
+        training_data_, order_,
+        pipeline::training_plan(settings_.seed, settings_.image_size, settings_.crop), options);
+  }
+
+  double age() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
+
+  const TrainSettings& settings_;
+  const storage::Dataset& training_data_;
+  const storage::Dataset* evaluation_data_;
+  cluster::Communicator& communicator_;
+  const RunControl& control_;
+  MetricSink silence_;
+  MetricSink& sink_;
+  ResNetV2 model_;
+  SgdMomentum optimizer_;
+  pipeline::TrainOrder order_;
+  Checkpointer checkpointer_;
+  BadRecordLog bad_records_;
+  std::optional<OrderLog> order_log_;
+  std::unique_ptr<cluster::Communicator> reducer_communicator_;
+  std::unique_ptr<GradientReducer> reducer_;
+  std::unique_ptr<pipeline::Loader> loader_;
+  const pipeline::Batch* batch_ = nullptr;
+
+  Stopwatch watch_;
+  Clock::time_point began_ = Clock::now();
+  Clock::time_point saved_at_ = Clock::now();
+  std::uint64_t step_ = 0;  // updates applied to the weights
+  std::uint64_t saved_step_ = ~std::uint64_t{0};
+  double loss_sum_ = 0;  // of this rank's part of the batch
+  bool checkpoint_wanted_ = false;
+};
+
+}  // namespace
+
+Outcome train(const TrainSettings& settings, const storage::Dataset& training_data,
+              const storage::Dataset* evaluation_data, cluster::Communicator& communicator,
+              const RunControl& control, MetricSink& sink) {
+  return Training(settings, training_data, evaluation_data, communicator, control, sink).run();
+}
+
+}  // namespace bit::trainer
