@@ -1,6 +1,6 @@
 // An image record: the tensorflow.Example keys that the field uses, read and written.
-//   tensorflow/models, tensorflow/tpu: `image/encoded`, `image/class/label` from 1 (0 is
-//   background) TensorFlow Datasets:               `image`, `label` from 0, `file_name`
+// tensorflow/models, tensorflow/tpu: `image/encoded`, `image/class/label` from 1 (0: background)
+// TensorFlow Datasets: `image`, `label` from 0, `file_name`
 // Ours are the first kind, with several values in `image/class/label` for several labels.
 #pragma once
 
