@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -78,10 +79,16 @@ FileSystem& posix_file_system();
 
 // Whole small files.
 std::string read_file(FileSystem& files, const std::string& path);
-// Durable and atomic: temporary name, sync, close, rename, sync of the directory.
+// Durable and atomic: temporary name (`path`.tmp), sync, close, rename, sync of the directory. When
+// anything fails, `path` is as it was and the temporary file is gone. One writer of a path at a
+// time.
 void write_file_atomically(FileSystem& files, const std::string& path, std::string_view content);
+// The same for content that `write` appends piece by piece.
+void write_file_atomically(FileSystem& files, const std::string& path,
+                           const std::function<void(WritableFile&)>& write);
 
-// A read-only mapping of a whole file; empty files give an empty span.
+// A read-only mapping of a whole file; empty files give an empty span. The file must not shrink
+// while it is mapped.
 class MappedFile {
  public:
   explicit MappedFile(const std::string& path);
