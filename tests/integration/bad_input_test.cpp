@@ -29,7 +29,7 @@ class BadInput : public testing::Test {
     file.seekp(offset);
     file.put(static_cast<char>(byte ^ 0x10));
   }
-  void expect_failure(const Run& run, int exit_code, const std::vector<std::string>& words) {
+  void expect_failure(const TinyRun& run, int exit_code, const std::vector<std::string>& words) {
     const ProcessResult result = run.go();
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
     for (const auto& word : words)
@@ -37,7 +37,7 @@ class BadInput : public testing::Test {
   }
 
   TemporaryDirectory directory_;
-  Run run_{.output = directory_ / "run"};
+  TinyRun run_{.output = directory_ / "run"};
 };
 
 TEST_F(BadInput, truncated_shard_is_named_before_the_first_step) {
@@ -163,7 +163,8 @@ TEST_F(BadInput, bad_records_do_not_change_the_samples_of_other_ranks) {
   run_.overrides = {"schedule.length=1ep"};
   flip_bit(shard(run_.data, 0), 1000);
   ASSERT_EQ(run_.go().exit_code, 0);
-  Run two{.output = directory_ / "two", .data = run_.data, .overrides = run_.overrides, .ranks = 2};
+  TinyRun two{
+      .output = directory_ / "two", .data = run_.data, .overrides = run_.overrides, .ranks = 2};
   ASSERT_EQ(two.go().exit_code, 0);
   EXPECT_EQ(json_lines(two.output + "/order.jsonl"), json_lines(run_.output + "/order.jsonl"));
 }

@@ -15,7 +15,7 @@ struct Finished {
 };
 
 Finished run_on(int ranks, const TemporaryDirectory& directory) {
-  Run run{.output = directory / ("ranks-" + std::to_string(ranks)), .ranks = ranks};
+  TinyRun run{.output = directory / ("ranks-" + std::to_string(ranks)), .ranks = ranks};
   const ProcessResult result = run.go();
   EXPECT_EQ(result.exit_code, 0) << result.err;
   return {events(run.output, "step"), json_lines(run.output + "/order.jsonl")};
@@ -76,7 +76,7 @@ TEST_F(SameRunOnAnyRanks, phases_of_a_step_add_up_to_it) {
 }
 
 TEST_F(SameRunOnAnyRanks, accumulation_takes_the_same_steps) {
-  Run run{
+  TinyRun run{
       .output = *directory_ / "accumulated", .overrides = {"optimizer.accumulate=4"}, .ranks = 2};
   const ProcessResult result = run.go();
   ASSERT_EQ(result.exit_code, 0) << result.err;

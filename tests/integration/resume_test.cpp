@@ -16,10 +16,10 @@ TEST(Resume, after_ten_kills_of_all_ranks_the_weights_are_bit_identical) {
   const TemporaryDirectory directory;
   const std::vector<std::string> long_run = {"schedule.length=200 steps",
                                              "checkpoint.every=7 steps"};
-  Run whole{.output = directory / "whole", .overrides = long_run, .ranks = 2};
+  TinyRun whole{.output = directory / "whole", .overrides = long_run, .ranks = 2};
   ASSERT_EQ(whole.go().exit_code, 0);
 
-  Run killed{.output = directory / "killed", .overrides = long_run, .ranks = 2};
+  TinyRun killed{.output = directory / "killed", .overrides = long_run, .ranks = 2};
   std::mt19937 random(20260101);
   for (int kill = 0; kill < 10; ++kill) {
     const auto process = killed.start();
@@ -49,10 +49,11 @@ TEST(Resume, after_ten_kills_of_all_ranks_the_weights_are_bit_identical) {
 
 TEST(Resume, on_other_numbers_of_ranks_sees_the_same_samples_in_every_step) {
   const TemporaryDirectory directory;
-  Run whole{.output = directory / "whole", .overrides = {"schedule.length=30 steps"}, .ranks = 1};
+  TinyRun whole{
+      .output = directory / "whole", .overrides = {"schedule.length=30 steps"}, .ranks = 1};
   ASSERT_EQ(whole.go().exit_code, 0);
 
-  Run moved{.output = directory / "moved", .overrides = {"schedule.length=30 steps"}};
+  TinyRun moved{.output = directory / "moved", .overrides = {"schedule.length=30 steps"}};
   for (const int ranks : {2, 4}) {
     moved.ranks = ranks;
     const auto process = moved.start();
@@ -70,9 +71,9 @@ TEST(Resume, on_other_numbers_of_ranks_sees_the_same_samples_in_every_step) {
 
 TEST(Signals, usr1_writes_a_checkpoint_and_goes_on) {
   const TemporaryDirectory directory;
-  Run run{.output = directory / "run",
-          .overrides = {"checkpoint.every=1000 steps", "schedule.length=60 steps"},
-          .ranks = 2};
+  TinyRun run{.output = directory / "run",
+              .overrides = {"checkpoint.every=1000 steps", "schedule.length=60 steps"},
+              .ranks = 2};
   const auto process = run.start();
   ASSERT_TRUE(eventually([&] { return steps_done(run.output) >= 5; }));
   process->signal(SIGUSR1);  // mpirun passes it on to every rank
@@ -88,9 +89,9 @@ TEST(Signals, usr1_writes_a_checkpoint_and_goes_on) {
 
 TEST(Signals, usr2_writes_a_checkpoint_and_exits_75_and_the_same_command_goes_on) {
   const TemporaryDirectory directory;
-  Run run{.output = directory / "run",
-          .overrides = {"checkpoint.every=1000 steps", "schedule.length=40 steps"},
-          .ranks = 2};
+  TinyRun run{.output = directory / "run",
+              .overrides = {"checkpoint.every=1000 steps", "schedule.length=40 steps"},
+              .ranks = 2};
   const auto process = run.start();
   ASSERT_TRUE(eventually([&] { return steps_done(run.output) >= 5; }));
   process->signal(SIGUSR2);
@@ -107,8 +108,8 @@ TEST(Signals, usr2_writes_a_checkpoint_and_exits_75_and_the_same_command_goes_on
 
 TEST(Signals, term_of_a_run_of_one_checkpoints_and_exits_75) {
   const TemporaryDirectory directory;
-  Run run{.output = directory / "run",
-          .overrides = {"checkpoint.every=1000 steps", "schedule.length=2000 steps"}};
+  TinyRun run{.output = directory / "run",
+              .overrides = {"checkpoint.every=1000 steps", "schedule.length=2000 steps"}};
   auto argv = run.command();
   argv.erase(argv.begin(), argv.begin() + 3);  // no mpirun
   Process process(argv, mpi_environment());
@@ -120,7 +121,7 @@ TEST(Signals, term_of_a_run_of_one_checkpoints_and_exits_75) {
 
 TEST(Resume, a_complete_run_says_so_and_changes_nothing) {
   const TemporaryDirectory directory;
-  Run run{.output = directory / "run"};
+  TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   const std::string weights = file_bytes(run.output + "/model.safetensors");
   const ProcessResult again = run.go();
@@ -133,9 +134,9 @@ TEST(Resume, a_complete_run_says_so_and_changes_nothing) {
 
 TEST(Resume, a_damaged_newest_checkpoint_is_set_aside_and_the_older_one_used) {
   const TemporaryDirectory directory;
-  Run whole{.output = directory / "whole"};
+  TinyRun whole{.output = directory / "whole"};
   ASSERT_EQ(whole.go().exit_code, 0);
-  Run run{.output = directory / "run"};
+  TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   std::filesystem::remove(run.output + "/model.safetensors");
   for (const auto& file :
@@ -152,7 +153,7 @@ TEST(Resume, a_damaged_newest_checkpoint_is_set_aside_and_the_older_one_used) {
 
 TEST(Resume, without_any_good_checkpoint_exits_77_and_touches_nothing) {
   const TemporaryDirectory directory;
-  Run run{.output = directory / "run"};
+  TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(run.output + "/checkpoints")) {
@@ -167,7 +168,7 @@ TEST(Resume, without_any_good_checkpoint_exits_77_and_touches_nothing) {
 
 TEST(Resume, other_settings_that_change_the_weights_are_refused_with_both_values) {
   const TemporaryDirectory directory;
-  Run run{.output = directory / "run"};
+  TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   run.overrides = {"seed=7"};
   const ProcessResult other = run.go();

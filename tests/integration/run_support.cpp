@@ -58,7 +58,7 @@ const std::map<std::string, std::string>& mpi_environment() {
   return environment;
 }
 
-std::vector<std::string> Run::command() const {
+std::vector<std::string> TinyRun::command() const {
   std::vector<std::string> argv = {"mpirun",
                                    "-n",
                                    std::to_string(ranks),
@@ -70,11 +70,11 @@ std::vector<std::string> Run::command() const {
   return argv;
 }
 
-std::unique_ptr<Process> Run::start() const {
+std::unique_ptr<Process> TinyRun::start() const {
   return std::make_unique<Process>(command(), mpi_environment());
 }
 
-ProcessResult Run::go() const { return start()->wait(); }
+ProcessResult TinyRun::go() const { return start()->wait(); }
 
 std::vector<nlohmann::json> json_lines(const std::string& path) {
   std::vector<nlohmann::json> lines;

@@ -21,7 +21,7 @@ const std::string& clothing_shards();
 const std::map<std::string, std::string>& mpi_environment();
 
 // A run of bit-launch with a tiny network on the bundled images.
-struct Run {
+struct TinyRun {
   std::string output;  // run directory
   std::string data = clothing_shards();
   std::vector<std::string> overrides = {};  // on top of the tiny defaults
