@@ -34,8 +34,9 @@ struct InceptionCropOptions {
 ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_t size,
                          const InceptionCropOptions& options, RandomStream random);
 
-// Short side resized to `resize` pixels, centre square of `size` kept. Only the pixels that are
-// needed are in `crop`.
+// Short side resized to `resize` pixels, the long side in proportion (rounded), centre square of
+// `size` <= `resize` kept. `crop` is the whole image, so that pixels near the square's edges get
+// the same filter as in a resize of everything; the resizer skips what does not reach the square.
 ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t resize,
                       std::uint32_t size);
 

@@ -12,7 +12,7 @@ namespace bit::pipeline {
 std::array<std::uint32_t, 4> philox4x32(std::array<std::uint32_t, 4> counter,
                                         std::array<std::uint32_t, 2> key);
 
-// The stream of numbers of one (seed, epoch, record).
+// The stream of numbers of one (seed, epoch, record): up to 2^34 of them, for epochs below 2^32.
 class RandomStream {
  public:
   RandomStream(std::uint64_t seed, std::uint64_t epoch, std::uint64_t record);
@@ -27,19 +27,22 @@ class RandomStream {
   unsigned used_ = 4;
 };
 
-// A pseudo-random bijection of [0, size): a balanced Feistel network over the next even power of
-// two, with cycle walking. O(1) time and memory in both directions.
+// A pseudo-random bijection of [0, size): a Feistel network over columns x rows, 2^k columns and
+// just enough rows to hold `size` cells (Black and Rogaway, "Ciphers with arbitrary finite
+// domains", CT-RSA 2002, generalised Feistel), so that cycle walking is rare. O(1) time and memory
+// in both directions.
 class KeyedPermutation {
  public:
-  // `key` words are mixed; equal (size, key) give equal permutations. size 0 is not allowed.
+  // Equal (size, key) give equal permutations. 0 < size < 2^62.
   KeyedPermutation(std::uint64_t size, std::uint64_t key);
   std::uint64_t size() const { return size_; }
   std::uint64_t operator()(std::uint64_t position) const;  // position < size
   std::uint64_t inverse(std::uint64_t value) const;        // value < size
  private:
   std::uint64_t size_;
-  unsigned half_bits_;
-  std::array<std::uint32_t, 8> round_keys_;
+  unsigned column_bits_;
+  std::uint32_t rows_;
+  std::array<std::uint32_t, 6> round_keys_;
 };
 
 // Mixes words into one key (SplitMix64 chain); the order of the words matters.

@@ -1,0 +1,106 @@
+#include "pipeline/crop.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+
+namespace bit::pipeline {
+namespace {
+
+TEST(InceptionCrop, stays_inside_the_image_and_keeps_area_and_aspect) {
+  const InceptionCropOptions options;
+  double area_sum = 0;
+  int flips = 0;
+  const int draws = 20'000;
+  for (std::uint64_t record = 0; record < draws; ++record) {
+    const ImagePlan plan = inception_crop(500, 375, 224, options, RandomStream(1, 0, record));
+    ASSERT_GE(plan.crop.width, 1U);
+    ASSERT_GE(plan.crop.height, 1U);
+    ASSERT_LE(plan.crop.x + plan.crop.width, 500U);
+    ASSERT_LE(plan.crop.y + plan.crop.height, 375U);
+    EXPECT_EQ(plan.resized_width, 224U);
+    EXPECT_EQ(plan.resized_height, 224U);
+    EXPECT_EQ(plan.offset_x, 0U);
+    EXPECT_EQ(plan.offset_y, 0U);
+    const double area = plan.crop.width * plan.crop.height / (500.0 * 375.0);
+    const double aspect = plan.crop.width / static_cast<double>(plan.crop.height);
+    ASSERT_GT(area, 0.045);
+    ASSERT_LE(area, 1.0);
+    ASSERT_GT(aspect, 0.72);
+    ASSERT_LT(aspect, 1.39);
+    area_sum += area;
+    flips += plan.flip ? 1 : 0;
+  }
+  // Area is uniform in [0.05, 1]; draws that do not fit are repeated, which favours smaller ones.
+  EXPECT_GT(area_sum / draws, 0.38);
+  EXPECT_LT(area_sum / draws, 0.525);
+  EXPECT_NEAR(flips, draws / 2, 300);
+}
+
+TEST(InceptionCrop, is_a_function_of_the_stream) {
+  const InceptionCropOptions options;
+  const auto plan = [&](std::uint64_t record) {
+    return inception_crop(640, 480, 224, options, RandomStream(9, 4, record));
+  };
+  EXPECT_EQ(plan(17).crop, plan(17).crop);
+  EXPECT_EQ(plan(17).flip, plan(17).flip);
+  EXPECT_NE(plan(17).crop, plan(18).crop);
+}
+
+TEST(InceptionCrop, without_flip_never_flips) {
+  InceptionCropOptions options;
+  options.flip = false;
+  for (std::uint64_t record = 0; record < 100; ++record) {
+    EXPECT_FALSE(inception_crop(64, 64, 32, options, RandomStream(1, 0, record)).flip);
+  }
+}
+
+TEST(InceptionCrop, falls_back_to_the_largest_centre_box_of_an_allowed_aspect) {
+  // No draw fits: at an aspect of 4/3 at most, the whole area of a 1000 x 10 strip is wider than
+  // high.
+  InceptionCropOptions options;
+  options.area_min = 1.0;
+  const ImagePlan wide = inception_crop(1000, 12, 224, options, RandomStream(1, 0, 0));
+  EXPECT_EQ(wide.crop, (CropBox{492, 0, 16, 12}));
+  const ImagePlan high = inception_crop(12, 1000, 224, options, RandomStream(1, 0, 0));
+  EXPECT_EQ(high.crop, (CropBox{0, 492, 12, 16}));
+}
+
+TEST(InceptionCrop, of_one_pixel_is_that_pixel) {
+  for (std::uint64_t record = 0; record < 100; ++record) {
+    const ImagePlan plan = inception_crop(1, 1, 8, {}, RandomStream(1, 0, record));
+    EXPECT_EQ(plan.crop, (CropBox{0, 0, 1, 1}));
+  }
+}
+
+TEST(CentreCrop, resizes_the_short_side_and_keeps_the_middle) {
+  const ImagePlan plan = centre_crop(500, 375, 256, 224);
+  EXPECT_EQ(plan.crop, (CropBox{0, 0, 500, 375}));
+  EXPECT_EQ(plan.resized_height, 256U);
+  EXPECT_EQ(plan.resized_width, 341U);  // 341.33
+  EXPECT_EQ(plan.offset_x, 58U);        // 58.5
+  EXPECT_EQ(plan.offset_y, 16U);
+  EXPECT_FALSE(plan.flip);
+}
+
+TEST(CentreCrop, of_a_portrait_and_of_a_square) {
+  const ImagePlan portrait = centre_crop(300, 451, 256, 256);
+  EXPECT_EQ(portrait.resized_width, 256U);
+  EXPECT_EQ(portrait.resized_height, 385U);  // 384.85
+  EXPECT_EQ(portrait.offset_x, 0U);
+  EXPECT_EQ(portrait.offset_y, 64U);
+  const ImagePlan square = centre_crop(64, 64, 64, 64);
+  EXPECT_EQ(square.resized_width, 64U);
+  EXPECT_EQ(square.resized_height, 64U);
+}
+
+TEST(CentreCrop, of_a_strip_does_not_overflow) {
+  const ImagePlan plan = centre_crop(65'500, 1, 256, 224);
+  EXPECT_EQ(plan.resized_height, 256U);
+  EXPECT_EQ(plan.resized_width, 65'500U * 256);
+  EXPECT_EQ(plan.offset_x, (65'500U * 256 - 224) / 2);
+}
+
+}  // namespace
+}  // namespace bit::pipeline
