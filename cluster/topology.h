@@ -11,13 +11,21 @@ namespace bit::cluster {
 struct Topology {
   int local_rank = 0;   // of this rank among the ranks of its host, in rank order
   int local_ranks = 1;  // ranks of this host
-  // processing units that this process may run on (hwloc, honours affinity and cgroups)
-  int cores = 1;
+  int cores =
+      1;  // processing units that this process may run on (hwloc, honours affinity and cgroups)
   int host_cores = 1;              // processing units that all ranks of this host together may use
   std::vector<std::string> hosts;  // [rank]
 };
 
 // Collective: all ranks call it.
 Topology find_topology(Communicator& communicator);
+
+// Name of this host, without asking the network.
+std::string host_name();
+
+// Cores that the text of a cgroup's cpu.max ("<quota> <period>" in microseconds, or "max <period>")
+// allows, rounded up; `unlimited` when it sets no limit (kernel:
+// Documentation/admin-guide/cgroup-v2.rst).
+int cores_of_cpu_max(const std::string& cpu_max, int unlimited);
 
 }  // namespace bit::cluster
