@@ -1,0 +1,102 @@
+// Puts the passes together: file, overrides, defaults, checks; all mistakes of all passes in one
+// ConfigError.
+#include "launcher/config.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+#include <tuple>
+
+#include "launcher/config_fields.h"
+#include "launcher/config_reader.h"
+#include "storage/file.h"
+
+namespace bit::launcher {
+namespace {
+
+std::string all_lines(const std::vector<ConfigMistake>& mistakes) {
+  std::string text;
+  for (const ConfigMistake& mistake : mistakes) {
+    if (!text.empty()) text += '\n';
+    text += mistake.where + ": " + mistake.what;
+  }
+  return text;
+}
+
+// Makes every default explicit, so that the resolved configuration says everything.
+void set_defaults(Reading& reading, const std::string& name) {
+  for_each_setting(reading.config,
+                   [&](const std::string& key, Message& group, const FieldDescriptor& field) {
+                     if (is_required(field) && !reading.origins.contains(key)) {
+                       reading.mistakes.push_back(
+                           {name, fmt::format("{} is missing: expected {}", key, expected(field))});
+                     }
+                     reading.origins.try_emplace(key, "default");
+                     if (field.is_repeated()) return;
+                     const auto& reflection = *group.GetReflection();
+                     if (reflection.HasField(group, &field)) return;
+                     switch (field.cpp_type()) {
+                       case FieldDescriptor::CPPTYPE_BOOL:
+                         reflection.SetBool(&group, &field, field.default_value_bool());
+                         break;
+                       case FieldDescriptor::CPPTYPE_DOUBLE:
+                         reflection.SetDouble(&group, &field, field.default_value_double());
+                         break;
+                       case FieldDescriptor::CPPTYPE_UINT32:
+                         reflection.SetUInt32(&group, &field, field.default_value_uint32());
+                         break;
+                       case FieldDescriptor::CPPTYPE_UINT64:
+                         reflection.SetUInt64(&group, &field, field.default_value_uint64());
+                         break;
+                       default:
+                         reflection.SetString(&group, &field, field.default_value_string());
+                     }
+                   });
+}
+
+// Line and column of "name:line:column"; places without them come after those with.
+std::tuple<bool, long, long> position(const std::string& where, const std::string& name) {
+  const std::string prefix = name + ":";
+  if (!where.starts_with(prefix)) return {true, 0, 0};
+  long line = 0;
+  long column = 0;
+  const char* end = where.data() + where.size();
+  const auto [colon, error] = std::from_chars(where.data() + prefix.size(), end, line);
+  if (error != std::errc() || colon == end) return {true, 0, 0};
+  std::from_chars(colon + 1, end, column);
+  return {false, line, column};
+}
+
+}  // namespace
+
+ConfigError::ConfigError(std::vector<ConfigMistake> mistakes)
+    : std::runtime_error(all_lines(mistakes)), mistakes_(std::move(mistakes)) {}
+
+LoadedConfig parse_config(std::string_view yaml, const std::string& name,
+                          const std::vector<std::string>& overrides) {
+  Reading reading;
+  read_yaml(yaml, name, reading);
+  // A file that cannot be read at all says nothing about missing keys or pairs that do not fit.
+  const bool unreadable =
+      !reading.mistakes.empty() && reading.origins.empty() && reading.config.ByteSizeLong() == 0;
+  read_overrides(overrides, reading);
+  if (!unreadable) {
+    set_defaults(reading, name);
+    check_together(name, reading);
+  }
+  if (!reading.mistakes.empty()) {
+    std::stable_sort(reading.mistakes.begin(), reading.mistakes.end(),
+                     [&](const ConfigMistake& a, const ConfigMistake& b) {
+                       return position(a.where, name) < position(b.where, name);
+                     });
+    throw ConfigError(std::move(reading.mistakes));
+  }
+  return {std::move(reading.config), std::move(reading.origins)};
+}
+
+LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides) {
+  return parse_config(storage::read_file(storage::posix_file_system(), path), path, overrides);
+}
+
+}  // namespace bit::launcher

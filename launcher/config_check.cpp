@@ -1,0 +1,121 @@
+// Checks across settings. A pair is left alone when one of the two already has a mistake of its
+// own.
+#include <fmt/core.h>
+
+#include "launcher/config_fields.h"
+#include "launcher/config_reader.h"
+
+namespace bit::launcher {
+namespace {
+
+class Checks {
+ public:
+  Checks(const std::string& name, Reading& reading) : name_(name), reading_(reading) {}
+
+  void note(const std::string& key, std::string what) {
+    const auto origin = reading_.origins.find(key);
+    const std::string where = origin == reading_.origins.end() ? name_
+                              : origin->second == "override"   ? "override (" + key + ")"
+                                                               : origin->second;
+    reading_.mistakes.push_back({where, key + " " + std::move(what)});
+  }
+
+  bool usable(std::initializer_list<const char*> keys) const {
+    for (const char* key : keys) {
+      if (reading_.rejected.contains(key)) return false;
+    }
+    return true;
+  }
+
+  void ordered(const char* low_key, double low, const char* high_key, double high) {
+    if (!usable({low_key, high_key}) || low <= high) return;
+    // Said of the one that was given.
+    if (reading_.origins.contains(low_key)) {
+      note(low_key, fmt::format("is {}: allowed is at most {}, which is {}", number_text(low),
+                                high_key, number_text(high)));
+    } else {
+      note(high_key, fmt::format("is {}: allowed is at least {}, which is {}", number_text(high),
+                                 low_key, number_text(low)));
+    }
+  }
+
+  void positive(const char* key, const std::string& text) {
+    if (!usable({key}) || text.empty()) return;
+    if (const auto duration = parse_duration(text); duration && duration->amount <= 0) {
+      note(key, fmt::format("is '{}': expected more than nothing", text));
+    }
+  }
+
+ private:
+  const std::string& name_;
+  Reading& reading_;
+};
+
+void check_divisors(const schemas::RunConfig& config, Checks& checks) {
+  const auto batch = config.batch();
+  const auto lanes = config.data().lanes();
+  if (checks.usable({"batch", "data.lanes"}) && lanes > 0 && batch % lanes != 0) {
+    checks.note("data.lanes",
+                fmt::format("is {}: it has to divide batch, which is {}", lanes, batch));
+  }
+  const auto accumulate = config.optimizer().accumulate();
+  if (checks.usable({"batch", "optimizer.accumulate"}) && batch % accumulate != 0) {
+    checks.note("optimizer.accumulate",
+                fmt::format("is {}: it has to divide batch, which is {}", accumulate, batch));
+  }
+}
+
+void check_crops(const schemas::RunConfig& config, Checks& checks) {
+  const auto& data = config.data();
+  checks.ordered("data.crop_area_min", data.crop_area_min(), "data.crop_area_max",
+                 data.crop_area_max());
+  checks.ordered("data.crop_aspect_min", data.crop_aspect_min(), "data.crop_aspect_max",
+                 data.crop_aspect_max());
+  const auto resize = config.evaluate().resize();
+  if (checks.usable({"evaluate.resize", "data.image_size"}) && resize > 0 &&
+      resize < data.image_size()) {
+    checks.note("evaluate.resize",
+                fmt::format("is {}: the centre crop needs at least data.image_size, which is {}",
+                            resize, data.image_size()));
+  }
+}
+
+void check_schedule(const schemas::RunConfig& config, Checks& checks) {
+  const auto& schedule = config.schedule();
+  const auto length = parse_duration(schedule.length());
+  const auto warmup = parse_duration(schedule.warmup());
+  if (checks.usable({"schedule.length", "schedule.warmup"}) && length && warmup &&
+      length->unit == warmup->unit && warmup->amount > length->amount) {
+    checks.note("schedule.warmup", fmt::format("is '{}': it is longer than schedule.length, '{}'",
+                                               schedule.warmup(), schedule.length()));
+  }
+  if (!checks.usable({"schedule.drops"})) return;
+  for (int i = 1; i < schedule.drops_size(); ++i) {
+    const auto before = parse_duration(schedule.drops(i - 1));
+    const auto after = parse_duration(schedule.drops(i));
+    if (before && after && before->unit == after->unit && before->amount >= after->amount) {
+      checks.note("schedule.drops", fmt::format("has '{}' after '{}': expected ascending order",
+                                                schedule.drops(i), schedule.drops(i - 1)));
+    }
+  }
+}
+
+}  // namespace
+
+void check_together(const std::string& name, Reading& reading) {
+  Checks checks(name, reading);
+  const schemas::RunConfig& config = reading.config;
+  check_divisors(config, checks);
+  check_crops(config, checks);
+  check_schedule(config, checks);
+  checks.positive("schedule.length", config.schedule().length());
+  checks.positive("evaluate.every", config.evaluate().every());
+  checks.positive("checkpoint.every", config.checkpoint().every());
+  const std::string& address = config.metrics().prometheus();
+  if (!address.empty() && !parse_listen_address(address)) {
+    checks.note("metrics.prometheus",
+                fmt::format("is '{}': expected an address such as :9400 or 0.0.0.0:9400", address));
+  }
+}
+
+}  // namespace bit::launcher
