@@ -23,7 +23,9 @@ class CheckpointStore {
   CheckpointStore(FileSystem& files, std::string directory);
 
   const std::string& directory() const { return directory_; }
-  std::string path(std::uint64_t step) const;  // <directory>/step-<n>, n with 12 digits
+  // <directory>/step-<n>, n with 12 digits. When a kill came between setting step-<n> aside and
+  // publishing it again, <directory>/replaced-step-<n>, which counts as published.
+  std::string path(std::uint64_t step) const;
 
   // Writing. One caller begins; every writer adds its part; when all are in, one caller publishes.
   // Makes an empty temporary directory for `step`, named with `nonce` (unique to this attempt), and
@@ -48,19 +50,26 @@ class CheckpointStore {
     std::string reason;
   };
   // The manifest of a checkpoint whose every part has the right size and whole-file checksum, read
-  // with `threads` threads. On failure: nullopt and `problem` says why.
+  // with `threads` threads. When it is damaged: nullopt and `problem` (may be nullptr) says why.
+  // Throws StorageError when its files cannot be read for a reason that says nothing about them,
+  // such as permissions.
   std::optional<schemas::CheckpointManifest> validate(std::uint64_t step, Problem* problem,
                                                       unsigned threads = 2) const;
   // Renames step-<n> to corrupt-step-<n>[-<k>] and writes the reason into it.
   void quarantine(const Problem& problem);
 
-  // Removes all but the newest `keep`; each is renamed to a trash name first, so a kill never
-  // leaves half a checkpoint.
+  // Removes all but the newest `keep` (at least 1); each is renamed to a trash name first, so a
+  // kill never leaves half a checkpoint.
   void prune(std::uint32_t keep);
-  // Removes temporary and trash directories. Only when no other run writes here.
+  // Removes temporary and trash directories, and puts back what was set aside. Only when no other
+  // run writes here.
   void remove_leftovers();
 
  private:
+  std::string path_of(const std::string& name) const;
+  void undo_publish(const std::string& temporary, const std::string& published,
+                    const std::string& replaced);
+
   FileSystem& files_;
   std::string directory_;
 };
@@ -75,6 +84,7 @@ class CheckpointReader {
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
 
  private:
+  std::string path_;
   std::vector<SafetensorsFile> files_;
   std::map<std::string, TensorView> tensors_;
 };
