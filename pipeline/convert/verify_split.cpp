@@ -1,0 +1,222 @@
+#include "pipeline/convert/verify_split.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "pipeline/convert/ordered_window.h"
+#include "pipeline/jpeg.h"
+#include "storage/crc32c.h"
+#include "storage/dataset_manifest.h"
+#include "storage/example.h"
+#include "storage/hash64.h"
+#include "storage/index_shards.h"
+#include "storage/record_index.h"
+#include "storage/tfrecord.h"
+
+namespace bit::pipeline {
+namespace {
+
+using storage::RecordIndex;
+
+struct ShardReport {
+  std::uint64_t records = 0;
+  std::uint64_t bytes = 0;
+  std::vector<SplitProblem> problems;
+};
+
+// One shard, read once from start to end.
+class ShardCheck {
+ public:
+  // `index` and `decoder` may be null: then they are not asked.
+  ShardCheck(std::string path, const RecordIndex* index, std::uint32_t shard, std::int32_t classes,
+             JpegDecoder* decoder)
+      : path_(std::move(path)),
+        index_(index),
+        shard_(shard),
+        classes_(classes),
+        decoder_(decoder) {}
+
+  ShardReport run(storage::FileSystem& files, const schemas::DatasetManifest::Shard& listed) {
+    if (!files.exists(path_)) {
+      problem("missing");
+      return std::move(report_);
+    }
+    const auto file = files.open(path_);
+    report_.bytes = file->size();
+    if (file->size() != listed.bytes()) {
+      problem("holds " + std::to_string(file->size()) + " bytes, dataset.json says " +
+              std::to_string(listed.bytes()));
+    }
+    storage::RecordReader reader(*file);
+    while (const auto record = reader.next()) check_record(*record);
+    if (report_.records != listed.records()) {
+      problem("holds " + std::to_string(report_.records) + " whole records, dataset.json says " +
+              std::to_string(listed.records()));
+    }
+    // With a fault in a record the checksum of the file says nothing new.
+    if (report_.problems.empty() && file_crc32c(*file) != listed.crc32c()) {
+      problem("its checksum is not the one in dataset.json");
+    }
+    check_sidecar(files);
+    return std::move(report_);
+  }
+
+ private:
+  void problem(std::string reason) {
+    report_.problems.push_back({path_, std::nullopt, std::nullopt, std::move(reason)});
+  }
+
+  void check_record(const storage::RecordReader::Record& record) {
+    const auto bad = [&](std::string reason) {
+      report_.problems.push_back({path_, record.index, record.offset, std::move(reason)});
+    };
+    if (record.fault) {
+      bad(storage::describe(*record.fault));
+      sidecar_known_ = false;
+      // After any other fault there is no record, and none after it.
+      if (*record.fault == storage::RecordFault::kDataChecksum) ++report_.records;
+      return;
+    }
+    ++report_.records;
+    const std::uint64_t bytes = record.data.size() + storage::kRecordFramingBytes;
+    sidecar_ += storage::sidecar_line(record.offset, bytes);
+    try {
+      const storage::ImageExample image = storage::parse_image_example(record.data);
+      const bool unknown_label = std::ranges::any_of(
+          image.labels, [&](std::int32_t label) { return label < 0 || label >= classes_; });
+      if (unknown_label) bad("a label beyond the " + std::to_string(classes_) + " classes");
+      check_index(record, bytes, image, bad);
+      if (decoder_ != nullptr) {
+        decoder_->open(image.encoded);
+        decoder_->decode_full();
+      }
+    } catch (const storage::DataError& error) {
+      bad(error.what());
+    }
+  }
+
+  template <typename Bad>
+  void check_index(const storage::RecordReader::Record& record, std::uint64_t bytes,
+                   const storage::ImageExample& image, const Bad& bad) const {
+    if (index_ == nullptr) return;
+    const std::uint64_t first = index_->first_record(shard_);
+    if (record.index >= index_->shards()[shard_].records) return bad("not in the index");
+    const std::uint64_t number = first + record.index;
+    if (index_->offset(number) != record.offset || index_->bytes(number) != bytes) {
+      return bad("the index has it at byte " + std::to_string(index_->offset(number)) + " with " +
+                 std::to_string(index_->bytes(number)) + " bytes");
+    }
+    if (index_->masked_crc(number) != record.masked_crc) bad("not the data that was indexed");
+    if (!std::ranges::equal(index_->labels(number), image.labels)) {
+      bad("its labels are not those in the index");
+    }
+    if (index_->key_hash(number) != storage::hash_text(image.key)) {
+      bad("its key is not the one in the index");
+    }
+  }
+
+  static std::uint32_t file_crc32c(const storage::ReadableFile& file) {
+    std::vector<std::byte> buffer(std::size_t{1} << 20);
+    std::uint32_t crc = 0;
+    std::uint64_t offset = 0;
+    while (const std::size_t count = file.read_at(offset, buffer)) {
+      crc = storage::crc32c(std::span(buffer).first(count), crc);
+      offset += count;
+    }
+    return crc;
+  }
+
+  // A sidecar need not be there (foreign shards), but must not lie.
+  void check_sidecar(storage::FileSystem& files) {
+    const std::string path = storage::sidecar_file_name(path_);
+    if (!sidecar_known_ || !files.exists(path)) return;
+    if (storage::read_file(files, path) != sidecar_) {
+      report_.problems.push_back(
+          {path, std::nullopt, std::nullopt, "not the offsets and sizes of the shard's records"});
+    }
+  }
+
+  const std::string path_;
+  const RecordIndex* const index_;
+  const std::uint32_t shard_;
+  const std::int32_t classes_;
+  JpegDecoder* const decoder_;
+  ShardReport report_;
+  std::string sidecar_;        // what it should be
+  bool sidecar_known_ = true;  // sidecar_ is complete
+};
+
+// The index when it is one and speaks of the same shards; else null and a problem.
+std::unique_ptr<RecordIndex> open_index(const std::string& path,
+                                        const schemas::DatasetManifest::Split& split,
+                                        std::vector<SplitProblem>& problems) {
+  const auto problem = [&](std::string reason) {
+    problems.push_back({path, std::nullopt, std::nullopt, std::move(reason)});
+    return nullptr;
+  };
+  try {
+    auto index = std::make_unique<RecordIndex>(RecordIndex::open(path));
+    index->verify();
+    const bool same = std::ranges::equal(
+        index->shards(), split.shards(), [](const auto& indexed, const auto& listed) {
+          return indexed.file == listed.file() && indexed.bytes == listed.bytes() &&
+                 indexed.records == listed.records();
+        });
+    if (!same) return problem("its shards are not those of dataset.json");
+    return index;
+  } catch (const storage::DataError& error) {
+    // Its message starts with the path, as text() does.
+    const std::string message = error.what();
+    return problem(message.starts_with(path + ": ") ? message.substr(path.size() + 2) : message);
+  } catch (const storage::StorageError& error) {
+    if (error.code() != std::errc::no_such_file_or_directory) throw;
+    return problem("missing");
+  }
+}
+
+}  // namespace
+
+std::string SplitProblem::text() const {
+  std::string text = file;
+  if (record) text += ": record " + std::to_string(*record);
+  if (offset) text += " at byte " + std::to_string(*offset);
+  return text + ": " + reason;
+}
+
+VerifyReport verify_split(storage::FileSystem& files, const std::string& directory,
+                          const schemas::DatasetManifest& manifest,
+                          const schemas::DatasetManifest::Split& split,
+                          const VerifyOptions& options,
+                          const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  VerifyReport report;
+  const std::string index_path =
+      directory + "/" + storage::index_file_name(manifest.name(), split.name());
+  const auto index = open_index(index_path, split, report.problems);
+  // A foreign dataset without class names says how many classes there are through its index.
+  std::int32_t classes = manifest.class_names_size();
+  if (classes == 0) classes = index ? index->label_max() + 1 : INT32_MAX;
+
+  const auto shards = static_cast<std::uint64_t>(split.shards_size());
+  const unsigned threads = std::max(1u, options.threads);
+  OrderedWindow<ShardReport> reports(
+      shards, threads, threads, UINT64_MAX, [](const ShardReport&) { return std::uint64_t{0}; },
+      [&]() -> OrderedWindow<ShardReport>::Worker {
+        auto decoder = options.decode ? std::make_shared<JpegDecoder>() : nullptr;
+        return [&, decoder](std::uint64_t shard) {
+          const auto& listed = split.shards(static_cast<int>(shard));
+          ShardCheck check(directory + "/" + listed.file(), index.get(),
+                           static_cast<std::uint32_t>(shard), classes, decoder.get());
+          return check.run(files, listed);
+        };
+      });
+  for (std::uint64_t done = 1; auto shard = reports.next(); ++done) {
+    report.records += shard->records;
+    report.bytes += shard->bytes;
+    std::ranges::move(shard->problems, std::back_inserter(report.problems));
+    if (progress) progress(done, shards);
+  }
+  return report;
+}
+
+}  // namespace bit::pipeline
