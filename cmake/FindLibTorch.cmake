@@ -5,6 +5,8 @@ find_path(LibTorch_INCLUDE_DIR torch/csrc/api/include/torch/torch.h
           PATHS ${BIT_LIBTORCH}/include NO_DEFAULT_PATH)
 find_library(LibTorch_CPU_LIBRARY torch_cpu PATHS ${BIT_LIBTORCH}/lib NO_DEFAULT_PATH)
 find_library(LibTorch_C10_LIBRARY c10 PATHS ${BIT_LIBTORCH}/lib NO_DEFAULT_PATH)
+# The OpenMP run time the library itself runs on: at::parallel_for is compiled into our files and has to share its threads.
+find_library(LibTorch_OPENMP_LIBRARY NAMES libgomp.so.1 gomp PATHS ${BIT_LIBTORCH}/lib NO_DEFAULT_PATH)
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(LibTorch
@@ -16,6 +18,15 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::torch)
   target_compile_options(LibTorch::torch INTERFACE
     "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}"
     "SHELL:-idirafter ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include")
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # Everywhere or nowhere: without it at::parallel_for runs on one thread, and mixing both breaks the one-definition rule.
+    target_compile_options(LibTorch::torch INTERFACE -fopenmp)
+    if(LibTorch_OPENMP_LIBRARY)
+      target_link_libraries(LibTorch::torch INTERFACE ${LibTorch_OPENMP_LIBRARY})
+    else()
+      target_link_options(LibTorch::torch INTERFACE -fopenmp)
+    endif()
+  endif()
   # The wheel's libraries load the CUDA runtime through their own run path, relative to the wheel; the linker is told
   # not to resolve those second-level names, and the program finds the wheel through its build-tree run path.
   target_link_libraries(LibTorch::torch INTERFACE ${LibTorch_CPU_LIBRARY} ${LibTorch_C10_LIBRARY})

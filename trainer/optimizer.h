@@ -12,8 +12,8 @@ namespace bit::trainer {
 class SgdMomentum {
  public:
   SgdMomentum(const std::vector<Parameter>& parameters, double momentum, double weight_decay);
-  // Reads each parameter's .grad(), which holds the mean gradient of the global batch. Weights
-  // change in place.
+  // Reads each parameter's .grad(), which holds the mean gradient of the global batch, and drops
+  // it: the next backward pass starts from nothing. Weights change in place.
   void step(double learning_rate);
   // fp32, same shapes and order as the parameters, for checkpoints.
   const std::vector<at::Tensor>& momentum_buffers() const { return velocity_; }
