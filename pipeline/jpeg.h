@@ -22,10 +22,15 @@ struct RgbImage {
   std::vector<std::uint8_t> pixels;  // [height, width, 3]
 };
 
-// One per thread; reused from image to image without allocation once warm. Any JPEG that
-// libjpeg-turbo reads: baseline and progressive, 4:4:4 to 4:1:1, grey, CMYK and YCCK (Adobe's
-// inverted form told apart by its marker). EXIF orientation is ignored, as TensorFlow, Pillow and
-// torchvision do. All methods throw storage::DataError with the reason alone.
+// One per thread; its own memory is reused from image to image (libjpeg takes and frees its own).
+// Any JPEG that libjpeg-turbo reads: baseline and progressive, Huffman and arithmetic, any
+// subsampling, grey, CMYK and YCCK (Adobe's inverted form told apart by its marker; to RGB as
+// Pillow does). Always the accurate inverse DCT and smooth upsampling. EXIF orientation is ignored,
+// as TensorFlow, Pillow and torchvision do. All methods throw storage::DataError with the reason
+// alone; the decoder is then ready for the next image.
+//
+// Damage is what is met on the way: rows below the crop are not decoded, so damage there is not
+// seen, nor is a missing end marker of a baseline file. The record's checksum guards the rest.
 class JpegDecoder {
  public:
   JpegDecoder();
@@ -36,11 +41,14 @@ class JpegDecoder {
   // Reads the header; `jpeg` has to stay alive until decode() returns. Refuses images over 65500 a
   // side or 2^28 pixels.
   ImageSize open(std::span<const std::byte> jpeg);
-  // The opened image, cut and resized as `plan` says, into out [size, size, 3]. A file cut short or
-  // with damaged data is an error, not a grey area.
+  // The opened image, cut and resized as `plan` says, into out [size, size, 3]: the pixels that
+  // cutting and resizing the whole would give (see RowResizer). A file cut short or with damaged
+  // data is an error, not a grey area. Throws std::invalid_argument for a plan outside of the
+  // image.
   void decode(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out);
   // The opened image whole, as RGB.
   RgbImage decode_full();
+  // An image is decoded once, by either method; open() it again for more (else std::logic_error).
 
  private:
   struct Impl;

@@ -1,0 +1,187 @@
+// Plans the taps and runs the rows through the ring; the arithmetic is in resize_simd.cpp.
+#include "pipeline/resize.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <stdexcept>
+
+namespace bit::pipeline {
+namespace {
+
+std::uint8_t round_weighted(std::int64_t sum) {
+  return static_cast<std::uint8_t>(
+      std::min<std::int64_t>((sum + kWeightOne / 2) >> kWeightBits, 255));
+}
+
+// Two weights as the halves that the vector code multiplies by.
+std::int32_t pack(std::int32_t first, std::int32_t second) { return first | (second << 16); }
+std::int32_t high_half(std::int32_t weight) { return weight >> kLowBits; }
+std::int32_t low_half(std::int32_t weight) { return weight & ((1 << kLowBits) - 1); }
+
+void check_axis(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
+                std::uint32_t samples) {
+  if (input == 0 || samples == 0 || offset > resized || samples > resized - offset) {
+    throw std::invalid_argument("the output square is not inside the resized crop");
+  }
+}
+
+}  // namespace
+
+void AxisTaps::compute(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
+                       std::uint32_t samples) {
+  check_axis(input, resized, offset, samples);
+  const double scale = static_cast<double>(input) / resized;
+  const double support = std::max(scale, 1.0);  // of the triangle, in input samples
+  stride = std::min(input, static_cast<std::uint32_t>(std::ceil(support)) * 2 + 1);
+  first.resize(samples);
+  count.resize(samples);
+  weights.assign(std::size_t{samples} * stride, 0);
+  scratch_.resize(stride);
+  for (std::uint32_t sample = 0; sample < samples; ++sample) {
+    const double centre = (offset + sample + 0.5) * scale;
+    const double begin = std::max(centre - support + 0.5, 0.0), end = centre + support + 0.5;
+    const auto low = static_cast<std::uint32_t>(begin);
+    const std::uint32_t high = std::min(static_cast<std::uint32_t>(end), input);
+    double sum = 0;
+    for (std::uint32_t i = low; i < high; ++i) {
+      // Written as Pillow writes it, so that it rounds alike.
+      const double distance = std::abs((i - centre + 0.5) * (1.0 / support));
+      scratch_[i - low] = distance < 1.0 ? 1.0 - distance : 0.0;
+      sum += scratch_[i - low];
+    }
+    std::int32_t* weight = &weights[std::size_t{sample} * stride];
+    for (std::uint32_t i = 0; i < high - low; ++i) {
+      weight[i] = static_cast<std::int32_t>(0.5 + scratch_[i] / sum * kWeightOne);
+    }
+    // Taps of weight zero at the ends would only ask for more of the image.
+    std::uint32_t begin_tap = 0, end_tap = high - low;
+    while (end_tap > 1 && weight[end_tap - 1] == 0) --end_tap;
+    while (begin_tap + 1 < end_tap && weight[begin_tap] == 0) ++begin_tap;
+    std::copy(weight + begin_tap, weight + end_tap, weight);
+    first[sample] = low + begin_tap;
+    count[sample] = end_tap - begin_tap;
+  }
+}
+
+void RowResizer::begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
+  if (out.size() < std::size_t{size} * size * 3) {
+    throw std::invalid_argument("the output is smaller than the square");
+  }
+  columns_.compute(plan.crop.width, plan.resized_width, plan.offset_x, size);
+  rows_.compute(plan.crop.height, plan.resized_height, plan.offset_y, size);
+  size_ = size;
+  pushed_ = next_ = 0;
+  out_ = out;
+  source_ = plan.crop;
+  plan_columns(plan.flip);
+  plan_rows();
+}
+
+void RowResizer::plan_columns(bool flip) {
+  const std::uint32_t left = *std::min_element(columns_.first.begin(), columns_.first.end());
+  std::uint32_t right = 0, most = 0;
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    right = std::max(right, columns_.first[i] + columns_.count[i]);
+    most = std::max(most, columns_.count[i]);
+  }
+  source_.x += left;
+  source_.width = right - left;
+
+  RowFilter& filter = row_filter_;
+  filter.pixels = (size_ + 1) / 2 * 2;
+  filter.steps = (most + 3) / 4;
+  const std::uint32_t taps = filter.steps * 4;
+  filter.offset.assign(filter.pixels, 0);
+  filter.weights.assign(std::size_t{filter.pixels} * filter.steps * 8, 0);
+  for (std::uint32_t pixel = 0; pixel < size_; ++pixel) {
+    const std::uint32_t sample = flip ? size_ - 1 - pixel : pixel;
+    const std::uint32_t first = columns_.first[sample] - left;
+    // At the right edge the taps start further left, so that all of them lie in the row.
+    const std::uint32_t start = std::min(first, source_.width > taps ? source_.width - taps : 0);
+    filter.offset[pixel] = start * 3;
+    for (std::uint32_t i = 0; i < columns_.count[sample]; ++i) {
+      const std::uint32_t tap = first - start + i;
+      const std::int32_t weight = columns_.weights[std::size_t{sample} * columns_.stride + i];
+      std::int16_t* step =
+          &filter.weights[((std::size_t{pixel / 2} * filter.steps + tap / 4) * 2 + pixel % 2) * 8];
+      step[tap % 4] = static_cast<std::int16_t>(high_half(weight));
+      step[4 + tap % 4] = static_cast<std::int16_t>(low_half(weight));
+    }
+  }
+}
+
+void RowResizer::plan_rows() {
+  const std::uint32_t top = *std::min_element(rows_.first.begin(), rows_.first.end());
+  std::uint32_t bottom = 0, most = 0;
+  for (std::uint32_t i = 0; i < size_; ++i) {
+    rows_.first[i] -= top;
+    bottom = std::max(bottom, rows_.first[i] + rows_.count[i]);
+    most = std::max(most, bottom - rows_.first[i]);  // rows alive when this one is emitted
+  }
+  source_.y += top;
+  source_.height = bottom;
+  ring_rows_ = std::bit_ceil(most);
+  ring_stride_ = (std::size_t{size_} * 3 + 8 + kVectorBytes) / kVectorBytes * kVectorBytes;
+  const std::size_t bytes = ring_rows_ * ring_stride_;
+  if (ring_.size() < bytes) ring_.resize(bytes);
+}
+
+void RowResizer::push_row(const std::uint8_t* row) {
+  filter_row(row_filter_, row, &ring_[(pushed_ & (ring_rows_ - 1)) * ring_stride_]);
+  ++pushed_;
+  while (next_ < size_ && rows_.first[next_] + rows_.count[next_] <= pushed_) emit_row();
+}
+
+void RowResizer::emit_row() {
+  const std::uint32_t first = rows_.first[next_], count = rows_.count[next_];
+  const std::int32_t* weight = &rows_.weights[std::size_t{next_} * rows_.stride];
+  pairs_.clear();
+  for (std::uint32_t i = 0; i < count; i += 2) {
+    const bool paired = i + 1 < count;
+    const std::int32_t second = paired ? weight[i + 1] : 0;
+    const std::uint8_t* row = &ring_[((first + i) & (ring_rows_ - 1)) * ring_stride_];
+    const std::uint8_t* below =
+        paired ? &ring_[((first + i + 1) & (ring_rows_ - 1)) * ring_stride_] : row;
+    pairs_.push_back({row, below, pack(high_half(weight[i]), high_half(second)),
+                      pack(low_half(weight[i]), low_half(second))});
+  }
+  const std::size_t bytes = std::size_t{size_} * 3;
+  blend_rows(pairs_, bytes, &out_[next_ * bytes]);
+  ++next_;
+}
+
+void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
+                      std::uint32_t size, std::span<std::uint8_t> out) {
+  AxisTaps columns, rows;
+  columns.compute(plan.crop.width, plan.resized_width, plan.offset_x, size);
+  rows.compute(plan.crop.height, plan.resized_height, plan.offset_y, size);
+  std::vector<std::uint8_t> narrow(std::size_t{plan.crop.height} * size * 3);  // columns done
+  for (std::size_t y = 0; y < plan.crop.height; ++y) {
+    for (std::size_t x = 0; x < size; ++x) {
+      const std::uint8_t* pixel =
+          image + ((plan.crop.y + y) * width + plan.crop.x + columns.first[x]) * 3;
+      for (std::size_t channel = 0; channel < 3; ++channel) {
+        std::int64_t sum = 0;
+        for (std::size_t i = 0; i < columns.count[x]; ++i) {
+          sum += std::int64_t{columns.weights[x * columns.stride + i]} * pixel[i * 3 + channel];
+        }
+        const std::size_t column = plan.flip ? size - 1 - x : x;
+        narrow[(y * size + column) * 3 + channel] = round_weighted(sum);
+      }
+    }
+  }
+  const std::size_t row_bytes = std::size_t{size} * 3;
+  for (std::size_t y = 0; y < size; ++y) {
+    for (std::size_t byte = 0; byte < row_bytes; ++byte) {
+      std::int64_t sum = 0;
+      for (std::size_t i = 0; i < rows.count[y]; ++i) {
+        sum += std::int64_t{rows.weights[y * rows.stride + i]} *
+               narrow[(rows.first[y] + i) * row_bytes + byte];
+      }
+      out[y * row_bytes + byte] = round_weighted(sum);
+    }
+  }
+}
+
+}  // namespace bit::pipeline

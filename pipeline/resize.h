@@ -1,0 +1,72 @@
+// Antialiased resize of an image's rows as they are decoded: the crop is never held whole. The
+// result equals Pillow's Image.crop(...).resize(..., BILINEAR) byte for byte (Pillow,
+// src/libImaging/Resample.c): triangle filter whose support grows with the scale, weights of 22
+// bits, columns first and rounded to 8 bits, then rows. The mirror is part of the store.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "pipeline/crop.h"
+#include "pipeline/resize_simd.h"
+
+namespace bit::pipeline {
+
+// What each of `samples` output samples takes from one axis of the crop.
+struct AxisTaps {
+  std::vector<std::uint32_t> first;   // [samples] first input sample, counted from the crop's edge
+  std::vector<std::uint32_t> count;   // [samples] > 0
+  std::vector<std::int32_t> weights;  // [samples, stride]; kWeightOne is 1
+  std::uint32_t stride = 0;
+
+  // `input` samples become `resized` samples, of which [offset, offset + samples) are wanted.
+  // Memory only grows.
+  void compute(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
+               std::uint32_t samples);
+
+ private:
+  std::vector<double> scratch_;  // of one sample
+};
+
+// One per thread; allocates only when an image needs more than all before it.
+class RowResizer {
+ public:
+  // Bytes after a pushed row that may be read (never used).
+  static constexpr std::size_t kRowPadding = 16;
+
+  // Starts an image. `out` [size, size, 3] is borrowed until complete(). Throws
+  // std::invalid_argument for a plan whose output square is not inside the resized crop.
+  void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out);
+  // The pixels of the image that the output depends on: a part of the crop.
+  const CropBox& source() const { return source_; }
+  // The next row of source(), from its top: [source().width, 3] uint8 and kRowPadding readable
+  // bytes.
+  void push_row(const std::uint8_t* row);
+  bool complete() const { return next_ == size_; }
+
+ private:
+  void plan_columns(bool flip);
+  void plan_rows();
+  void emit_row();
+
+  CropBox source_;
+  std::uint32_t size_ = 0;    // side of the output, pixels
+  std::uint32_t pushed_ = 0;  // rows so far
+  std::uint32_t next_ = 0;    // output row
+  std::span<std::uint8_t> out_;
+  AxisTaps columns_, rows_;
+  RowFilter row_filter_;
+  std::vector<std::uint8_t>
+      ring_;  // [ring_rows_, ring_stride_] filtered rows; a power of two of them
+  std::uint32_t ring_rows_ = 0;
+  std::size_t ring_stride_ = 0;  // bytes
+  std::vector<RowPair> pairs_;   // of the row being emitted
+};
+
+// The same in the plainest way, from a whole image [*, width, 3]: what RowResizer must equal.
+void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
+                      std::uint32_t size, std::span<std::uint8_t> out);
+
+}  // namespace bit::pipeline

@@ -1,0 +1,81 @@
+// Through libjpeg, whose errors end the test program: it is asked for nothing that may fail.
+#include "tests/support/jpeg_writer.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <stdexcept>
+// After cstdio, which it needs.
+#include <jpeglib.h>
+
+namespace bit::test {
+namespace {
+
+[[noreturn]] void on_error(j_common_ptr info) {
+  info->err->output_message(info);
+  std::abort();
+}
+
+}  // namespace
+
+std::vector<std::byte> write_jpeg(std::span<const std::uint8_t> pixels, std::uint32_t width,
+                                  std::uint32_t height, const JpegOptions& options) {
+  const std::size_t row_bytes = std::size_t{width} * options.components;
+  if (pixels.size() != row_bytes * height) throw std::invalid_argument("pixels of another size");
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  errors.error_exit = on_error;
+  jpeg_create_compress(&info);
+  unsigned char* buffer = nullptr;
+  unsigned long bytes = 0;
+  jpeg_mem_dest(&info, &buffer, &bytes);
+  info.image_width = width;
+  info.image_height = height;
+  info.input_components = options.components;
+  info.in_color_space = options.components == 1   ? JCS_GRAYSCALE
+                        : options.components == 3 ? JCS_RGB
+                                                  : JCS_CMYK;
+  jpeg_set_defaults(&info);
+  if (options.ycck) jpeg_set_colorspace(&info, JCS_YCCK);
+  jpeg_set_quality(&info, options.quality, TRUE);
+  for (int i = 0; i < info.num_components; ++i) {
+    const bool full = i == 0 || i == 3;  // luma, black
+    info.comp_info[i].h_samp_factor = full ? options.horizontal : 1;
+    info.comp_info[i].v_samp_factor = full ? options.vertical : 1;
+  }
+  info.restart_interval = options.restart_interval;
+  info.arith_code = options.arithmetic;
+  if (options.components == 4) info.write_Adobe_marker = options.adobe_marker;
+  if (options.progressive) jpeg_simple_progression(&info);
+  jpeg_start_compress(&info, TRUE);
+  while (info.next_scanline < height) {
+    JSAMPROW row[1] = {const_cast<JSAMPROW>(pixels.data() + info.next_scanline * row_bytes)};
+    jpeg_write_scanlines(&info, row, 1);
+  }
+  jpeg_finish_compress(&info);
+  jpeg_destroy_compress(&info);
+  const std::unique_ptr<unsigned char, decltype(&std::free)> owner(buffer, &std::free);
+  const auto* begin = reinterpret_cast<const std::byte*>(buffer);
+  return {begin, begin + bytes};
+}
+
+std::vector<std::uint8_t> test_picture(std::uint32_t width, std::uint32_t height, int components,
+                                       std::uint32_t seed) {
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(std::size_t{width} * height * components);
+  std::uint32_t noise = seed * 2654435761U + 1;
+  for (std::uint32_t y = 0; y < height; ++y) {
+    for (std::uint32_t x = 0; x < width; ++x) {
+      for (int c = 0; c < components; ++c) {
+        noise = noise * 1664525U + 1013904223U;
+        const std::uint32_t gradient = x * (3 + c) + y * (5 - c) + seed * 40;
+        const std::uint32_t stripe = ((x + 2 * y) / (7 + 3 * c)) % 2 * 90;
+        pixels.push_back(static_cast<std::uint8_t>((gradient + stripe + (noise >> 27)) & 255));
+      }
+    }
+  }
+  return pixels;
+}
+
+}  // namespace bit::test
