@@ -1,7 +1,8 @@
 // Antialiased resize of an image's rows as they are decoded: the crop is never held whole. The
-// result equals Pillow's Image.crop(...).resize(..., BILINEAR) byte for byte (Pillow,
-// src/libImaging/Resample.c): triangle filter whose support grows with the scale, weights of 22
-// bits, columns first and rounded to 8 bits, then rows. The mirror is part of the store.
+// result is that of Pillow's Image.crop(...).resize(..., BILINEAR) (src/libImaging/Resample.c),
+// byte for byte when Pillow takes columns before rows, as it always did until it chose the cheaper
+// order: triangle filter as wide as the scale, weights of 22 bits, 8 bits between the passes. The
+// mirror is part of the store.
 #pragma once
 
 #include <cstddef>
