@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 
-#include <thread>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
 
 #include "cluster/self_communicator.h"
 #include "cluster/thread_communicator.h"
@@ -39,17 +41,24 @@ TEST(Topology, ranks_of_one_host_are_counted_in_rank_order_and_share_its_cores) 
   });
 }
 
+// Binds every thread of this process to its first core, as mpirun does before it starts one.
+void bind_to_one_core() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  int first = 0;
+  while (!CPU_ISSET(first, &set)) ++first;
+  CPU_ZERO(&set);
+  CPU_SET(first, &set);
+  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+    sched_setaffinity(std::stoi(thread.path().filename().string()), sizeof set, &set);
+  }
+}
+
 TEST(Topology, a_process_bound_to_one_core_has_one) {
   EXPECT_EXIT(
       {
-        cpu_set_t set;
-        CPU_ZERO(&set);
-        sched_getaffinity(0, sizeof set, &set);
-        int first = 0;
-        while (!CPU_ISSET(first, &set)) ++first;
-        CPU_ZERO(&set);
-        CPU_SET(first, &set);
-        sched_setaffinity(0, sizeof set, &set);
+        bind_to_one_core();
         std::_Exit(find_topology(*make_self_communicator()).cores);
       },
       testing::ExitedWithCode(1), "");
