@@ -97,12 +97,6 @@ std::span<const Value> column(std::span<const std::byte> file, std::uint64_t beg
   return {reinterpret_cast<const Value*>(file.data() + begin), count};
 }
 
-std::uint64_t count_distinct(std::span<const std::int32_t> labels, std::int32_t largest) {
-  std::vector<bool> seen(static_cast<std::size_t>(largest) + 1);
-  for (const std::int32_t label : labels) seen[static_cast<std::size_t>(label)] = true;
-  return static_cast<std::uint64_t>(std::ranges::count(seen, true));
-}
-
 // The header of a file that is as long as its header says.
 Header checked_header(std::span<const std::byte> file) {
   Header header;
@@ -165,6 +159,15 @@ void RecordIndexBuilder::end_shard(std::uint64_t file_bytes) {
 
 std::uint64_t RecordIndexBuilder::records() const { return offsets_.size(); }
 
+LabelStatistics RecordIndexBuilder::label_statistics() const {
+  LabelStatistics statistics;
+  if (labels_.empty()) return statistics;
+  const auto [min, max] = std::ranges::minmax(labels_);
+  std::vector<bool> seen(static_cast<std::size_t>(max) + 1);
+  for (const std::int32_t label : labels_) seen[static_cast<std::size_t>(label)] = true;
+  return {min, max, static_cast<std::uint64_t>(std::ranges::count(seen, true))};
+}
+
 void RecordIndexBuilder::write(FileSystem& files, const std::string& path) const {
   if (open_) throw std::logic_error("write: the last shard has not ended");
   std::vector<std::uint64_t> first_records = {0};
@@ -197,9 +200,10 @@ void RecordIndexBuilder::write(FileSystem& files, const std::string& path) const
   header.records = offsets_.size();
   header.labels = labels_.size();
   header.name_bytes = names.size();
-  header.label_min = labels_.empty() ? 0 : std::ranges::min(labels_);
-  header.label_max = labels_.empty() ? -1 : std::ranges::max(labels_);
-  header.classes_seen = count_distinct(labels_, header.label_max);
+  const LabelStatistics statistics = label_statistics();
+  header.label_min = statistics.min;
+  header.label_max = statistics.max;
+  header.classes_seen = statistics.seen;
   header.file_bytes = Layout(header).end;
   Hash64 hash;
   columns([&](std::span<const std::byte> words) { hash_words(words, hash); });

@@ -21,6 +21,12 @@ struct IndexedShard {
   std::uint64_t records = 0;
 };
 
+struct LabelStatistics {
+  std::int32_t min = 0;    // 0 when there are no labels
+  std::int32_t max = -1;   // -1 when there are no labels
+  std::uint64_t seen = 0;  // distinct labels
+};
+
 // Collects records in order and writes the index. Columns in memory: about 40 bytes a record.
 class RecordIndexBuilder {
  public:
@@ -35,6 +41,7 @@ class RecordIndexBuilder {
   void end_shard(std::uint64_t file_bytes);
   std::uint64_t records() const;
   std::span<const IndexedShard> shards() const { return shards_; }
+  LabelStatistics label_statistics() const;  // of all records so far
   // Durable and atomic. Throws StorageError.
   void write(FileSystem& files, const std::string& path) const;
 
