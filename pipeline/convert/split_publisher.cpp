@@ -1,5 +1,6 @@
 #include "pipeline/convert/split_publisher.h"
 
+#include <exception>
 #include <utility>
 
 #include "storage/dataset_manifest.h"
@@ -29,7 +30,7 @@ SplitPublisher::SplitPublisher(storage::FileSystem& files, std::string directory
 SplitPublisher::~SplitPublisher() {
   try {
     files_.remove_tree(staging_);
-  } catch (const storage::StorageError&) {  // the error that came before it is the one to report
+  } catch (const std::exception&) {  // the error that came before is the one to report
   }
 }
 
