@@ -1,0 +1,45 @@
+// The commands of bit-shard: each takes its options, prints its report on standard output and
+// returns an exit code. They throw std::invalid_argument for a command line that cannot be,
+// storage::DataError and storage::StorageError; bit_shard.cpp turns these into exit codes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "launcher/exit_code.h"
+#include "pipeline/convert/converter.h"
+
+namespace bit::launcher {
+
+struct ConvertCommand {
+  std::string input;  // folder of class folders
+  pipeline::ConvertOptions options;
+};
+ExitCode run_convert(const ConvertCommand& command);
+
+struct VerifyCommand {
+  std::string directory;
+  std::string split;  // empty: all
+  unsigned threads = 1;
+  bool decode = false;
+};
+ExitCode run_verify(const VerifyCommand& command);
+
+struct InspectCommand {
+  std::string directory;
+  std::string split;                    // empty: all; for one record: the only one
+  std::optional<std::uint64_t> record;  // 0-based, in the split
+  std::string output;                   // file for the record's image; empty: none
+};
+ExitCode run_inspect(const InspectCommand& command);
+
+struct IndexCommand {
+  std::string files;    // a directory or a glob
+  std::string name;     // empty: as the file names say, else the directory's
+  std::string split;    // empty: as the file names say
+  std::string classes;  // file with a class name a line; empty: those of dataset.json, if any
+};
+ExitCode run_index(const IndexCommand& command);
+
+}  // namespace bit::launcher

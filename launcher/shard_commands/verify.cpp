@@ -1,0 +1,50 @@
+// bit-shard verify: every checksum, size and index entry of a dataset; if wanted every image.
+#include <fmt/format.h>
+
+#include "launcher/shard_commands/commands.h"
+#include "launcher/shard_commands/progress_line.h"
+#include "pipeline/convert/verify_split.h"
+#include "storage/dataset_manifest.h"
+#include "storage/tfrecord.h"
+
+namespace bit::launcher {
+namespace {
+
+// Returns the number of problems.
+std::uint64_t verify(const VerifyCommand& command, const schemas::DatasetManifest& manifest,
+                     const schemas::DatasetManifest::Split& split) {
+  const pipeline::VerifyOptions options{.threads = command.threads, .decode = command.decode};
+  pipeline::VerifyReport report;
+  {
+    ProgressLine line("shards of " + split.name(), "shards");
+    report = pipeline::verify_split(
+        storage::posix_file_system(), command.directory, manifest, split, options,
+        [&](std::uint64_t done, std::uint64_t total) { line.update(done, total, 0); });
+  }
+  for (const auto& problem : report.problems) fmt::print("{}\n", problem.text());
+  fmt::print(
+      "{}: {} records, {}, {}{}\n", split.name(), grouped(report.records),
+      human_bytes(report.bytes), command.decode ? "decoded, " : "",
+      report.problems.empty() ? "all good" : fmt::format("{} problems", report.problems.size()));
+  return report.problems.size();
+}
+
+}  // namespace
+
+ExitCode run_verify(const VerifyCommand& command) {
+  const auto manifest = storage::read_manifest(storage::posix_file_system(), command.directory);
+  if (!command.split.empty() && storage::find_split(manifest, command.split) == nullptr) {
+    throw std::invalid_argument(command.directory + ": no split `" + command.split + "`");
+  }
+  std::uint64_t problems = 0;
+  for (const auto& split : manifest.splits()) {
+    if (command.split.empty() || command.split == split.name()) {
+      problems += verify(command, manifest, split);
+    }
+  }
+  if (problems == 0) return kDone;
+  throw storage::DataError(
+      fmt::format("{}: {} problem{} found", command.directory, problems, problems == 1 ? "" : "s"));
+}
+
+}  // namespace bit::launcher
