@@ -185,10 +185,18 @@ std::string any_feature(int usual_kind) {
 }
 
 std::string any_entry() {
-  const auto [key, kind] = *rc::gen::element<std::pair<std::string, int>>(
-      {"image/encoded", 1}, {"image/encoded", 1}, {"image/class/label", 3}, {"image", 1},
-      {"label", 3}, {"image/filename", 1}, {"file_name", 1}, {"image/width", 3},
-      {"image/height", 3}, {"image/mean", 2}, {"", 1});
+  static const std::vector<std::pair<std::string, int>> kKeys = {{"image/encoded", 1},
+                                                                 {"image/encoded", 1},
+                                                                 {"image/class/label", 3},
+                                                                 {"image", 1},
+                                                                 {"label", 3},
+                                                                 {"image/filename", 1},
+                                                                 {"file_name", 1},
+                                                                 {"image/width", 3},
+                                                                 {"image/height", 3},
+                                                                 {"image/mean", 2},
+                                                                 {"", 1}};
+  const auto [key, kind] = *rc::gen::elementOf(kKeys);
   const std::string key_field = bytes_field(1, key);
   const int usual_kind = kind;
   const std::string value = pieces([&] { return bytes_field(2, any_feature(usual_kind)); });
