@@ -1,0 +1,58 @@
+# ./dev bench [SHARDS [SPLIT]]: bit-bench and its peers in turns, so that a noisy machine is noisy for both.
+. cmake/dev/oracle.sh
+. cmake/dev/quickstart.sh
+
+readonly kRounds=3 kSeconds=15
+
+# The rate in the last line of a program's output.
+rate() {
+  "$@" 2>>build/log/bench.log | tail -n 1 | sed -n 's/.*"images_per_second": *\([0-9.e+]*\).*/\1/p'
+}
+
+# compare WHAT PEER: runs the commands in the arrays ours and theirs by turns and prints medians and their ratio.
+compare() {
+  local round a b mine=() peer=()
+  for ((round = 0; round < kRounds; ++round)); do
+    a=$(rate "${ours[@]}")
+    b=$(rate "${theirs[@]}")
+    [[ -n $a && -n $b ]] || fail "a measurement of $1 gave no number" "see build/log/bench.log"
+    printf '  round %d: %.1f and %.1f images/s\n' $((round + 1)) "$a" "$b"
+    mine+=("$a")
+    peer+=("$b")
+  done
+  a=$(printf '%s\n' "${mine[@]}" | sort -g | sed -n "$((kRounds / 2 + 1))p")
+  b=$(printf '%s\n' "${peer[@]}" | sort -g | sed -n "$((kRounds / 2 + 1))p")
+  awk -v what="$1" -v peer="$2" -v a="$a" -v b="$b" \
+    'BEGIN {printf "%s: %.1f images/s, %s %.1f images/s, ratio %.2f\n", what, a, peer, b, a / b}'
+}
+
+bench_loader() {
+  local threads pixels
+  threads=$(nproc)
+  for pixels in fast accurate; do
+    ours=(build/release/bin/bit-bench loader --data "$1" --split "$2" --threads "$threads" --batch 128 --image-size 224
+      --seconds "$kSeconds")
+    theirs=(build/oracle-venv/bin/python benchmarks/loader_dali.py --data "$1" --split "$2" --threads "$threads" --batch 128
+      --image-size 224 --seconds "$kSeconds" --pixels "$pixels")
+    compare "loader, $threads threads" "DALI ($pixels pixels)"
+  done
+}
+
+bench_step() {
+  local options=(--model R50x1 --classes 1000 --batch 16 --image-size 128 --precision bf16 --threads 2 --seconds "$kSeconds")
+  ours=(build/release/bin/bit-bench step "${options[@]}")
+  theirs=(build/oracle-venv/bin/python benchmarks/step_timm.py "${options[@]}")
+  compare "step, R50x1 bf16 128 px" "timm compiled"
+}
+
+run_bench() {
+  local shards=${1:-$kShards} split=${2:-train}
+  build release
+  step "Oracles" ensure_oracles
+  if [[ $shards == "$kShards" ]]; then
+    step "Photographs" unpack_images
+    step "Shards" write_shards
+  fi
+  step "Input: bit-bench loader and DALI" bench_loader "$shards" "$split"
+  step "Training step: bit-bench step and timm" bench_step
+}
