@@ -6,19 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <optional>
-#include <span>
-#include <string>
-#include <vector>
+#include <memory_resource>
 
+#include "pipeline/batch.h"
 #include "pipeline/crop.h"
 #include "pipeline/order.h"
 #include "storage/dataset.h"
 
 namespace bit::pipeline {
 
-// How an image is cut: `record_plan` for training, `centre crop` for evaluation. Called from
-// decoder threads.
+// How an image is cut: `training_plan` or `evaluation_plan`. Called from decoder threads.
 using PlanImage = std::function<ImagePlan(std::uint32_t width, std::uint32_t height,
                                           std::uint64_t epoch, std::uint64_t record)>;
 
@@ -32,31 +29,9 @@ struct LoaderOptions {
   std::uint64_t last_batch = 0;   // one past the end
   // bytes of encoded records held; 0: no limit. One chunk per lane is always allowed.
   std::uint64_t memory_limit = 0;
-};
-
-// A record that could not be used, and what took its place.
-struct BadRecord {
-  std::uint64_t batch = 0;  // global batch it was drawn for
-  std::uint64_t record = 0;
-  std::uint64_t replacement = 0;  // kPadding in evaluation: the record is not counted
-  std::string file;
-  std::uint64_t offset = 0;  // bytes, in the file
-  std::string key;           // of the record, when it could be read
-  std::string reason;
-};
-
-// One rank's part of a global batch, lent by the loader.
-struct Batch {
-  std::uint64_t number = 0;  // global batch
-  std::uint64_t epoch = 0;
-  std::uint32_t size = 0;  // slots of this rank
-  std::uint32_t image_size = 0;
-  // [size, image_size, image_size, 3] uint8 RGB; padding is zero
-  std::span<const std::uint8_t> images;
-  std::span<const std::uint64_t> records;             // [size] record used, kPadding for padding
-  std::span<const std::vector<std::int32_t>> labels;  // [size] 0-based; empty for padding
-  std::span<const BadRecord> bad_records;             // met while this batch was filled
-  double wait_seconds = 0;                            // next() waited so long for it
+  // Where the ring's memory comes from (page-aligned); must outlive the loader. Pinned memory on
+  // CUDA.
+  std::pmr::memory_resource* memory = std::pmr::new_delete_resource();
 };
 
 struct LoaderCounters {
@@ -71,16 +46,17 @@ struct LoaderCounters {
 
 class Loader {
  public:
-  // `dataset` and `order` must outlive the loader. Threads start here.
+  // `dataset` and `order` must outlive the loader. Threads start here. Throws std::invalid_argument
+  // for options that do not fit.
   Loader(const storage::Dataset& dataset, const Order& order, PlanImage plan,
          const LoaderOptions& options);
   ~Loader();  // stops the threads, whatever they are doing
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  // The next batch, in order; nullptr after last_batch. Valid until the following call of next(),
-  // which gives its slots back. Throws the first failure of any thread: DataError when a record has
-  // no usable replacement, StorageError.
+  // The next batch, in order; nullptr when all before last_batch were given. Valid until the
+  // following call of next(), which gives its slots back. Throws the first failure of any thread:
+  // DataError when a record has no usable replacement, StorageError.
   const Batch* next();
 
   LoaderCounters counters() const;
@@ -93,6 +69,8 @@ class Loader {
 // Plans with the random stream keyed by (seed, epoch, record).
 PlanImage training_plan(std::uint64_t seed, std::uint32_t image_size,
                         const InceptionCropOptions& options);
+// Short side to `resize`, centre square of image_size kept. Throws std::invalid_argument when
+// resize < image_size.
 PlanImage evaluation_plan(std::uint32_t resize, std::uint32_t image_size);
 
 }  // namespace bit::pipeline
