@@ -89,25 +89,28 @@ alignas(32) constexpr std::uint8_t kRgb[32] = {0,  4,  8,  kZ, kZ, kZ, kZ, kZ, k
                                                kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, 0,  4,  8,
                                                kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ};
 
-// One pixel in each block of 16 bytes: two at a time where there are 32.
-template <class D8>
+// One pixel in each block of 16 bytes: two at a time where there are 32. kSteps: of the filter when
+// known beforehand, else 0.
+template <std::size_t kSteps, class D8>
 HWY_ATTR void filter_pixels(D8 d8, const RowFilter& filter, const std::uint8_t* row,
-                            std::uint8_t* out) {
+                            std::uint8_t* HWY_RESTRICT out) {
   const hn::Repartition<std::int16_t, decltype(d8)> d16;
   const hn::Repartition<std::int32_t, decltype(d8)> d32;
   const hn::Full128<std::uint8_t> block;
   constexpr std::size_t kPixels = hn::MaxLanes(d8) / 16;
   const auto taps01 = hn::Load(d8, kTaps01), taps23 = hn::Load(d8, kTaps23);
   const auto rgb = hn::Load(d8, kRgb);
-  for (std::size_t pixel = 0; pixel < filter.pixels; pixel += kPixels) {
-    const std::int16_t* weights =
-        filter.weights.data() + (pixel / 2 * filter.steps * 2 + pixel % 2) * 8;
+  const std::size_t pixels = filter.pixels, steps = kSteps == 0 ? filter.steps : kSteps;
+  const std::uint32_t* const offset = filter.offset.data();
+  const std::int16_t* const all_weights = filter.weights.data();
+  for (std::size_t pixel = 0; pixel < pixels; pixel += kPixels) {
+    const std::int16_t* weights = all_weights + (pixel / 2 * steps * 2 + pixel % 2) * 8;
     PairSum high(d32), low(d32);
-    for (std::size_t step = 0; step < filter.steps; ++step, weights += 16) {
-      const std::uint8_t* first = row + filter.offset[pixel] + step * 12;
+    for (std::size_t step = 0; step < steps; ++step, weights += 16) {
+      const std::uint8_t* first = row + offset[pixel] + step * 12;
       hn::Vec<decltype(d8)> source;
       if constexpr (kPixels == 2) {
-        const std::uint8_t* second = row + filter.offset[pixel + 1] + step * 12;
+        const std::uint8_t* second = row + offset[pixel + 1] + step * 12;
         source = hn::Combine(d8, hn::LoadU(block, second), hn::LoadU(block, first));
       } else {
         source = hn::LoadU(block, first);
@@ -134,7 +137,15 @@ HWY_ATTR void filter_pixels(D8 d8, const RowFilter& filter, const std::uint8_t* 
 }
 
 void filter_row_simd(const RowFilter& filter, const std::uint8_t* row, std::uint8_t* out) {
-  filter_pixels(hn::CappedTag<std::uint8_t, 32>(), filter, row, out);
+  const hn::CappedTag<std::uint8_t, 32> d8;
+  switch (filter.steps) {
+    case 1:
+      return filter_pixels<1>(d8, filter, row, out);
+    case 2:
+      return filter_pixels<2>(d8, filter, row, out);
+    default:
+      return filter_pixels<0>(d8, filter, row, out);
+  }
 }
 
 alignas(64) constexpr std::uint8_t kEvenToLow[64] = {
