@@ -96,7 +96,13 @@ LoadedConfig parse_config(std::string_view yaml, const std::string& name,
 }
 
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides) {
-  return parse_config(storage::read_file(storage::posix_file_system(), path), path, overrides);
+  std::string yaml;
+  try {
+    yaml = storage::read_file(storage::posix_file_system(), path);
+  } catch (const storage::StorageError& error) {
+    throw ConfigError({{path, "the configuration cannot be read: " + error.code().message()}});
+  }
+  return parse_config(yaml, path, overrides);
 }
 
 }  // namespace bit::launcher

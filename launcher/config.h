@@ -37,7 +37,7 @@ struct LoadedConfig {
 };
 
 // `overrides` are "key.sub=value"; they win over the file, the last one over the first. Throws
-// ConfigError; StorageError when the file cannot be read.
+// ConfigError, also when the file cannot be read.
 LoadedConfig load_config(const std::string& path, const std::vector<std::string>& overrides);
 // The same from text; `name` stands in the messages for the file.
 LoadedConfig parse_config(std::string_view yaml, const std::string& name,

@@ -82,13 +82,6 @@ void check_crops(const schemas::RunConfig& config, Checks& checks) {
 
 void check_schedule(const schemas::RunConfig& config, Checks& checks) {
   const auto& schedule = config.schedule();
-  const auto length = parse_duration(schedule.length());
-  const auto warmup = parse_duration(schedule.warmup());
-  if (checks.usable({"schedule.length", "schedule.warmup"}) && length && warmup &&
-      length->unit == warmup->unit && warmup->amount > length->amount) {
-    checks.note("schedule.warmup", fmt::format("is '{}': it is longer than schedule.length, '{}'",
-                                               schedule.warmup(), schedule.length()));
-  }
   if (!checks.usable({"schedule.drops"})) return;
   for (int i = 1; i < schedule.drops_size(); ++i) {
     const auto before = parse_duration(schedule.drops(i - 1));

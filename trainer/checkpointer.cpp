@@ -24,10 +24,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
-  return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
-}
-
 // Texts that say of a step of the save whether it went well on a rank.
 std::string good(const std::string& payload) { return "+" + payload; }
 std::string bad(int rank, const std::string& host, const std::string& reason) {

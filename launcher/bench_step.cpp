@@ -1,0 +1,171 @@
+// bit-bench step: images a second of forward, backward and update on one process, without data or
+// other ranks.
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "launcher/bench.h"
+#include "trainer/loss.h"
+#include "trainer/optimizer.h"
+#include "trainer/resnet_v2.h"
+
+namespace bit::launcher {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWarmUpSteps = 3;
+constexpr double kWindowSeconds = 2;  // a window holds at least one step
+
+struct StepSettings {
+  std::string model = "R50x1";
+  int classes = 1000;
+  int batch = 16;
+  int image_size = 128;
+  std::string precision = "bf16";
+  int threads = 2;
+  double seconds = 30;
+};
+
+struct Phases {
+  double forward = 0;
+  double backward = 0;
+  double optimizer = 0;
+  double total() const { return forward + backward + optimizer; }
+};
+
+struct Window {
+  Phases phases;
+  int steps = 0;
+};
+
+double seconds_since(Clock::time_point& mark) {
+  const auto now = Clock::now();
+  const double seconds = std::chrono::duration<double>(now - mark).count();
+  mark = now;
+  return seconds;
+}
+
+// A batch of noise and labels that walk through the classes.
+class Workload {
+ public:
+  explicit Workload(const StepSettings& settings)
+      : model_(trainer::parse_model_name(settings.model, settings.classes),
+               settings.precision == "bf16" ? trainer::Precision::kBf16 : trainer::Precision::kFp32,
+               /*seed=*/0),
+        optimizer_(model_.parameters(), 0.9, 1e-4),
+        images_(at::randint(0, 256, {settings.batch, settings.image_size, settings.image_size, 3},
+                            at::kByte)) {
+    for (int i = 0; i < settings.batch; ++i) labels_.push_back({i % settings.classes});
+  }
+
+  void step(Phases& phases) {
+    auto mark = Clock::now();
+    const at::Tensor loss =
+        trainer::loss_sum(trainer::LossKind::kSoftmax, model_.forward(images_), labels_);
+    phases.forward += seconds_since(mark);
+    (loss / static_cast<double>(images_.size(0))).backward();
+    phases.backward += seconds_since(mark);
+    optimizer_.step(0.001);
+    phases.optimizer += seconds_since(mark);
+  }
+
+ private:
+  trainer::ResNetV2 model_;
+  trainer::SgdMomentum optimizer_;
+  at::Tensor images_;
+  std::vector<std::vector<std::int32_t>> labels_;
+};
+
+std::vector<Window> measure(Workload& workload, double seconds) {
+  Phases ignored;
+  for (int i = 0; i < kWarmUpSteps; ++i) workload.step(ignored);
+  std::vector<Window> windows;
+  double measured = 0;
+  while (measured < seconds || windows.empty()) {
+    Window window;
+    do {
+      workload.step(window.phases);
+      ++window.steps;
+    } while (window.phases.total() < std::min(kWindowSeconds, seconds));
+    measured += window.phases.total();
+    windows.push_back(window);
+  }
+  return windows;
+}
+
+void report(const StepSettings& settings, std::vector<Window> windows) {
+  auto rate = [&](const Window& window) {
+    return settings.batch * window.steps / window.phases.total();
+  };
+  std::sort(windows.begin(), windows.end(),
+            [&](const Window& a, const Window& b) { return rate(a) < rate(b); });
+  const Window& median = windows[windows.size() / 2];
+  const double milliseconds = 1000.0 / median.steps;
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  fmt::print("{} {} px, batch {}, {}, {} threads, {} windows\n", settings.model,
+             settings.image_size, settings.batch, settings.precision, settings.threads,
+             windows.size());
+  fmt::print("forward {:.1f} ms, backward {:.1f} ms, optimizer {:.1f} ms\n",
+             median.phases.forward * milliseconds, median.phases.backward * milliseconds,
+             median.phases.optimizer * milliseconds);
+  fmt::print("{:.2f} images/s ({:.2f} to {:.2f})\n", rate(median), rate(windows.front()),
+             rate(windows.back()));
+  const nlohmann::ordered_json result = {
+      {"benchmark", "step"},
+      {"model", settings.model},
+      {"classes", settings.classes},
+      {"batch", settings.batch},
+      {"image_size", settings.image_size},
+      {"precision", settings.precision},
+      {"threads", settings.threads},
+      {"images_per_second", rate(median)},
+      {"forward_seconds", median.phases.forward / median.steps},
+      {"backward_seconds", median.phases.backward / median.steps},
+      {"optimizer_seconds", median.phases.optimizer / median.steps},
+      {"windows", windows.size()},
+      {"peak_rss_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024},
+  };
+  fmt::print("{}\n", result.dump());
+}
+
+}  // namespace
+
+int bench_step(int argc, char** argv) {
+  StepSettings settings;
+  CLI::App app("Images a second of forward, backward and update on one process", "bit-bench step");
+  app.add_option("--model", settings.model, "R50x1, R101x3, R26x0.5, ...")->capture_default_str();
+  app.add_option("--classes", settings.classes)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--batch", settings.batch)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--image-size", settings.image_size, "pixels a side")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--precision", settings.precision)
+      ->capture_default_str()
+      ->check(CLI::IsMember({"fp32", "bf16"}));
+  app.add_option("--threads", settings.threads)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  at::set_num_threads(settings.threads);
+  Workload workload(settings);
+  report(settings, measure(workload, settings.seconds));
+  return 0;
+}
+
+}  // namespace bit::launcher

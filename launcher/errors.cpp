@@ -1,0 +1,83 @@
+#include "launcher/errors.h"
+
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <new>
+
+#include "cluster/agreement.h"
+#include "cluster/communicator.h"
+#include "launcher/config.h"
+#include "launcher/exit_code.h"
+#include "launcher/together.h"
+#include "storage/file.h"
+#include "storage/tfrecord.h"
+#include "trainer/checkpointer.h"
+#include "trainer/train_loop.h"
+
+namespace bit::launcher {
+namespace {
+
+struct Verdict {
+  int exit_code = kInternal;
+  bool shared = false;
+  std::string message;  // lines; the last one is the final line
+};
+
+std::string config_message(const ConfigError& error) {
+  const std::size_t count = error.mistakes().size();
+  if (count == 1) return error.what();
+  return fmt::format("{}\n{} mistakes in the configuration; nothing was started", error.what(),
+                     count);
+}
+
+Verdict verdict_of(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const SharedFailure& error) {
+    return {error.exit_code(), true, error.what()};
+  } catch (const ConfigError& error) {
+    return {kUsage, false, config_message(error)};
+  } catch (const trainer::ResumeMismatch& error) {
+    return {kUsage, true, error.what()};
+  } catch (const cluster::DisagreementError& error) {
+    return {kPreflight, true, error.what()};
+  } catch (const storage::DataError& error) {
+    return {kDataUnusable, false, error.what()};
+  } catch (const storage::StorageError& error) {
+    return {kStorage, false, error.what()};
+  } catch (const cluster::CommError& error) {
+    return {kCommLost, false, error.what()};
+  } catch (const trainer::NoCheckpointError& error) {
+    return {kNoCheckpoint, true, error.what()};
+  } catch (const trainer::DivergedError& error) {
+    return {kDiverged, true, error.what()};
+  } catch (const std::bad_alloc&) {
+    return {kInternal, false, "out of memory"};
+  } catch (const std::exception& error) {
+    return {kInternal, false, fmt::format("unexpected: {}", error.what())};
+  } catch (...) {
+    return {kInternal, false, "unexpected: a failure without a description"};
+  }
+}
+
+}  // namespace
+
+int exit_code_of(const std::exception_ptr& failure) { return verdict_of(failure).exit_code; }
+
+bool is_shared(const std::exception_ptr& failure) { return verdict_of(failure).shared; }
+
+int report_and_exit_code(const std::string& program, const std::exception_ptr& failure) {
+  const Verdict verdict = verdict_of(failure);
+  const std::size_t last = verdict.message.rfind('\n');
+  const std::string before = last == std::string::npos ? "" : verdict.message.substr(0, last + 1);
+  const std::string final_line =
+      last == std::string::npos ? verdict.message : verdict.message.substr(last + 1);
+  const std::string text = fmt::format("{}{}: error: {}\n", before, program, final_line);
+  std::fflush(stdout);
+  std::fwrite(text.data(), 1, text.size(), stderr);  // in one piece: other ranks may write as well
+  std::fflush(stderr);
+  return verdict.exit_code;
+}
+
+}  // namespace bit::launcher

@@ -1,0 +1,96 @@
+#include "launcher/jsonl_sink.h"
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+namespace bit::launcher {
+namespace {
+
+using Json = nlohmann::ordered_json;  // keys in the order they are written here
+
+// Invalid UTF-8 in a path must not end the run.
+std::string line_of(const Json& object) {
+  return object.dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace) + "\n";
+}
+
+// The lines of `text` that belong to a run at `step`.
+std::string lines_up_to(const std::string& text, std::uint64_t step) {
+  std::string kept;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const Json object = Json::parse(line, nullptr, false);
+    if (!object.is_object() || !object.contains("step") || !object["step"].is_number_unsigned())
+      continue;
+    if (object["step"].get<std::uint64_t>() <= step) kept += line + "\n";
+  }
+  return kept;
+}
+
+}  // namespace
+
+void JsonlSink::start(const trainer::StartReport& report) {
+  auto& files = storage::posix_file_system();
+  if (files.exists(path_)) {
+    const std::string before = storage::read_file(files, path_);
+    const std::string kept = lines_up_to(before, report.first_step);
+    if (kept != before) storage::write_file_atomically(files, path_, kept);
+  }
+  file_ = std::make_unique<AppendFile>(path_);
+}
+
+void JsonlSink::step(const trainer::StepReport& report) {
+  write(line_of(Json{{"event", "step"},
+                     {"step", report.step},
+                     {"epoch", report.epoch},
+                     {"loss", report.loss},
+                     {"learning_rate", report.learning_rate},
+                     {"images_per_second", report.images_per_second},
+                     {"step_seconds", report.step_seconds},
+                     {"data_wait_seconds", report.data_wait_seconds},
+                     {"forward_seconds", report.forward_seconds},
+                     {"backward_seconds", report.backward_seconds},
+                     {"comm_exposed_seconds", report.comm_exposed_seconds},
+                     {"optimizer_seconds", report.optimizer_seconds},
+                     {"checkpoint_blocked_seconds", report.checkpoint_blocked_seconds},
+                     {"other_seconds", report.other_seconds}}));
+}
+
+void JsonlSink::evaluation(const trainer::EvalReport& report) {
+  write(line_of(Json{{"event", "eval"},
+                     {"step", report.step},
+                     {"split", report.split},
+                     {"records", report.records},
+                     {"skipped", report.skipped},
+                     {"top1", report.top1},
+                     {"top5", report.top5},
+                     {"loss", report.loss},
+                     {"seconds", report.seconds}}));
+}
+
+void JsonlSink::checkpoint(const trainer::CheckpointReport& report) {
+  Json object{{"event", "checkpoint"},
+              {"step", report.step},
+              {"path", report.path},
+              {"bytes", report.bytes},
+              {"blocked_seconds", report.blocked_seconds},
+              {"seconds", report.seconds},
+              {"ok", report.ok}};
+  if (!report.ok) object["error"] = report.error;
+  write(line_of(object));
+}
+
+void JsonlSink::done(const trainer::DoneReport& report) {
+  Json object{{"event", "done"},
+              {"step", report.step},
+              {"reason", report.reason},
+              {"seconds", report.seconds}};
+  if (!report.model.empty()) object["model"] = report.model;
+  write(line_of(object));
+}
+
+void JsonlSink::write(const std::string& line) {
+  if (!file_) file_ = std::make_unique<AppendFile>(path_);
+  file_->append(std::as_bytes(std::span(line)));
+}
+
+}  // namespace bit::launcher

@@ -1,0 +1,32 @@
+// metrics.jsonl: one JSON object for each step, evaluation, checkpoint and end (docs/formats.md).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "launcher/append_file.h"
+#include "trainer/metrics.h"
+
+namespace bit::launcher {
+
+class JsonlSink final : public trainer::MetricSink {
+ public:
+  // `path` is opened at start().
+  explicit JsonlSink(std::string path) : path_(std::move(path)) {}
+
+  // Drops the lines of an earlier process that are past report.first_step (it went on after its
+  // last checkpoint), and a last line that was cut short: every step stands in the file once.
+  void start(const trainer::StartReport& report) override;
+  void step(const trainer::StepReport& report) override;
+  void evaluation(const trainer::EvalReport& report) override;
+  void checkpoint(const trainer::CheckpointReport& report) override;
+  void done(const trainer::DoneReport& report) override;
+
+ private:
+  void write(const std::string& line);
+
+  std::string path_;
+  std::unique_ptr<AppendFile> file_;
+};
+
+}  // namespace bit::launcher

@@ -1,0 +1,41 @@
+// What `bit-model` looks at: a weights file, a checkpoint, or a run with its checkpoints.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+#include "schemas/checkpoint.pb.h"
+#include "storage/checkpoint_store.h"
+
+namespace bit::launcher {
+
+enum class ModelPathKind { kWeights, kCheckpoint, kRun };
+
+struct ModelPath {
+  ModelPathKind kind = ModelPathKind::kWeights;
+  std::string path;        // of the file, or of the directory of checkpoints
+  std::uint64_t step = 0;  // of a checkpoint
+};
+
+// A file is weights; a directory named step-<n> a checkpoint; a directory that holds checkpoints/,
+// or step-<n> directories, a run. Throws StorageError when there is nothing; DataError when it is
+// none of these.
+ModelPath find_model(const std::string& path);
+
+// A checkpoint whose every byte was checked. Throws NoUsableCheckpoint with the reason.
+schemas::CheckpointManifest checked_manifest(const storage::CheckpointStore& store,
+                                             std::uint64_t step);
+
+// There is no checkpoint, or the one that was asked for is damaged: exit code 77.
+class NoUsableCheckpoint : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Writes the tensors under "model/" of a checkpoint as a safetensors file, names without the
+// prefix; durable and atomic. Returns the number of tensors.
+std::size_t export_weights(const storage::CheckpointStore& store,
+                           const schemas::CheckpointManifest& manifest, const std::string& output);
+
+}  // namespace bit::launcher

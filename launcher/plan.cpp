@@ -1,0 +1,311 @@
+#include "launcher/plan.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "launcher/config.h"
+#include "launcher/version.h"
+
+namespace bit::launcher {
+namespace {
+
+constexpr std::uint64_t kDefaultLanes = 64;
+constexpr std::uint64_t kDefaultWindow = 16384;
+constexpr int kCoresForSplit = 4;  // from here on decoders get cores of their own
+
+// Largest divisor of `number` that is at most `limit` and a multiple of `factor`; 0 when there is
+// none.
+std::uint64_t largest_divisor(std::uint64_t number, std::uint64_t limit, std::uint64_t factor = 1) {
+  for (std::uint64_t candidate = std::min(number, limit); candidate > 0; --candidate) {
+    if (number % candidate == 0 && candidate % factor == 0) return candidate;
+  }
+  return 0;
+}
+
+class Planner {
+ public:
+  Planner(const schemas::RunConfig& config, const DatasetFacts& train,
+          const std::optional<DatasetFacts>& evaluation)
+      : config_(config), evaluation_(evaluation) {
+    plan_.data = train;
+  }
+
+  RunPlan make(int ranks, int local_ranks, int host_cores) {
+    plan_.ranks = ranks;
+    plan_.local_ranks = local_ranks;
+    plan_.host_cores = host_cores;
+    plan_threads();
+    plan_batch();
+    plan_model();
+    if (mistakes_.empty()) {
+      plan_order();
+      plan_schedule();
+      plan_evaluation();
+      plan_memory();
+    }
+    if (!mistakes_.empty()) throw ConfigError(std::move(mistakes_));
+    return std::move(plan_);
+  }
+
+ private:
+  void mistake(const char* key, std::string what) { mistakes_.push_back({key, std::move(what)}); }
+  void warn(std::string what) { plan_.warnings.push_back(std::move(what)); }
+
+  void plan_threads();
+  void plan_batch();
+  void plan_model();
+  void plan_order();
+  void plan_schedule();
+  void plan_evaluation();
+  void plan_memory();
+
+  const schemas::RunConfig& config_;
+  const std::optional<DatasetFacts>& evaluation_;
+  RunPlan plan_;
+  std::vector<ConfigMistake> mistakes_;
+};
+
+// With four or more cores a rank gives a quarter of them to its decoders; with fewer, one decoder
+// shares the cores with the compute threads.
+void Planner::plan_threads() {
+  const int cores = std::max(1, plan_.host_cores / plan_.local_ranks);
+  const auto whole = static_cast<unsigned>(cores);
+  const unsigned split = cores >= kCoresForSplit ? std::max(1u, whole / 4) : 0;
+  const unsigned threads = config_.threads();
+  const unsigned decoders = config_.data().decoder_threads();
+  plan_.decoder_threads = decoders > 0                     ? decoders
+                          : threads > 0 && threads < whole ? whole - threads
+                          : threads == 0                   ? std::max(1u, split)
+                                                           : 1;
+  const unsigned given_away =
+      cores >= kCoresForSplit ? std::min(plan_.decoder_threads, whole - 1) : 0;
+  plan_.compute_threads = threads > 0 ? threads : whole - given_away;
+  plan_.reader_threads = config_.data().reader_threads();
+  const auto host_threads = static_cast<std::uint64_t>(plan_.local_ranks) * plan_.compute_threads;
+  if (host_threads > static_cast<std::uint64_t>(plan_.host_cores)) {
+    const std::string what =
+        fmt::format("{} ranks on this host with {} compute threads each exceed its {} cores",
+                    plan_.local_ranks, plan_.compute_threads, plan_.host_cores);
+    if (config_.oversubscribe()) {
+      warn(what + "; oversubscribe allows it, but it will be slow");
+    } else {
+      mistake("threads", what + "; start fewer ranks, lower threads, or set oversubscribe: true");
+    }
+  } else if (decoders > whole) {
+    warn(fmt::format("{} decoder threads of each rank share {} cores", decoders, cores));
+  }
+}
+
+void Planner::plan_batch() {
+  const auto ranks = static_cast<std::uint64_t>(plan_.ranks);
+  const std::uint64_t batch = config_.batch();
+  const std::uint64_t accumulate = config_.optimizer().accumulate();
+  plan_.order.batch = batch;
+  if (batch % (ranks * accumulate) != 0) {
+    mistake("batch",
+            fmt::format(
+                "{} images cannot be split over {} ranks x {} micro-steps (optimizer.accumulate)",
+                batch, ranks, accumulate));
+    return;
+  }
+  plan_.rank_batch = batch / ranks;
+  plan_.micro_batch = plan_.rank_batch / accumulate;
+  plan_.order.lanes =
+      config_.data().lanes() > 0 ? config_.data().lanes() : largest_divisor(batch, kDefaultLanes);
+  if (plan_.order.lanes % ranks != 0) {
+    std::uint64_t fits = largest_divisor(batch, kDefaultLanes, ranks);
+    if (fits == 0) fits = ranks;  // divides the batch, as checked above
+    mistake("data.lanes",
+            fmt::format("{} lanes cannot be split over {} ranks; set data.lanes to {}",
+                        plan_.order.lanes, ranks, fits));
+  }
+  if (plan_.data.records < batch) {
+    mistake("batch", fmt::format("the split '{}' has {} records, fewer than one batch of {}",
+                                 config_.data().split(), plan_.data.records, batch));
+  }
+}
+
+void Planner::plan_model() {
+  const std::uint32_t classes = plan_.data.classes;
+  if (config_.data().classes() != 0 && config_.data().classes() != classes) {
+    mistake("data.classes", fmt::format("{} classes are asked for, but the dataset has {}",
+                                        config_.data().classes(), classes));
+  }
+  if (classes == 0) mistake("data.path", "the dataset has no classes");
+  if (evaluation_ && evaluation_->classes != classes) {
+    mistake("evaluate.split",
+            fmt::format("the split '{}' has {} classes, the training split {}",
+                        config_.evaluate().split(), evaluation_->classes, classes));
+  }
+  plan_.model_name = config_.model().name();
+  plan_.precision =
+      config_.model().precision() == "bf16" ? trainer::Precision::kBf16 : trainer::Precision::kFp32;
+  try {
+    plan_.model = trainer::parse_model_name(plan_.model_name, static_cast<int>(classes));
+  } catch (const std::invalid_argument& error) {
+    mistake("model.name", error.what());
+    return;
+  }
+  plan_.model.head_bias = config_.model().head_bias();
+  plan_.parameters = trainer::parameter_count(plan_.model);
+  plan_.forward_macs =
+      trainer::forward_macs(plan_.model, static_cast<int>(config_.data().image_size()));
+  plan_.allreduce_bytes = plan_.ranks > 1 ? plan_.parameters * sizeof(float) : 0;
+  const auto features = cpu_features();
+  const bool has_bf16 = std::any_of(features.begin(), features.end(), [](const std::string& name) {
+    return name.ends_with("_bf16");
+  });
+  if (plan_.precision == trainer::Precision::kBf16 && !has_bf16) {
+    warn("this CPU has neither avx512_bf16 nor amx_bf16: model.precision fp32 is faster here");
+  }
+}
+
+void Planner::plan_order() {
+  auto& order = plan_.order;
+  order.records = plan_.data.records;
+  order.block = config_.data().block();
+  order.seed = config_.seed();
+  const std::uint64_t wanted =
+      config_.data().window() > 0 ? config_.data().window() : kDefaultWindow;
+  order.window = std::max<std::uint64_t>(1, (wanted + order.lanes / 2) / order.lanes) * order.lanes;
+  plan_.steps_per_epoch = order.records / order.batch;
+}
+
+void Planner::plan_schedule() {
+  const auto steps = [&](const std::string& text) {
+    return to_steps(parse_duration(text).value_or(Duration{}), plan_.steps_per_epoch);
+  };
+  const auto& config = config_.schedule();
+  auto& schedule = plan_.schedule;
+  schedule.peak = config_.optimizer().learning_rate();
+  schedule.total_steps = steps(config.length());
+  schedule.warmup_steps = steps(config.warmup());
+  schedule.drop_factor = config.drop_factor();
+  plan_.epochs =
+      static_cast<double>(schedule.total_steps) / static_cast<double>(plan_.steps_per_epoch);
+  if (schedule.total_steps == 0) {
+    mistake("schedule.length", fmt::format("'{}' is less than one step of {} images",
+                                           config.length(), config_.batch()));
+  }
+  for (const std::string& text : config.drops()) {
+    const std::uint64_t drop = steps(text);
+    if (!schedule.drops.empty() && drop <= schedule.drops.back()) {
+      mistake("schedule.drops",
+              fmt::format("'{}' is step {}, not after the drop before it at step {}", text, drop,
+                          schedule.drops.back()));
+    }
+    if (drop >= schedule.total_steps) {
+      warn(fmt::format("the drop at '{}' (step {}) is never reached: the run has {} steps", text,
+                       drop, schedule.total_steps));
+    }
+    schedule.drops.push_back(drop);
+  }
+  if (schedule.warmup_steps >= schedule.total_steps) {
+    warn(fmt::format(
+        "the learning rate never reaches its peak: schedule.warmup is {} steps, the run {}",
+        schedule.warmup_steps, schedule.total_steps));
+  }
+  const Duration every = parse_duration(config_.checkpoint().every()).value_or(Duration{});
+  if (every.unit == Duration::Unit::kSeconds) {
+    plan_.checkpoint_every_seconds = every.amount;
+  } else {
+    plan_.checkpoint_every_steps =
+        std::max<std::uint64_t>(1, to_steps(every, plan_.steps_per_epoch));
+  }
+}
+
+void Planner::plan_evaluation() {
+  if (!evaluation_) return;
+  const auto& config = config_.evaluate();
+  plan_.evaluation_records = evaluation_->records;
+  plan_.evaluation_batch = config.batch() > 0 ? config.batch() : plan_.order.batch;
+  if (plan_.evaluation_batch % static_cast<std::uint64_t>(plan_.ranks) != 0) {
+    mistake("evaluate.batch", fmt::format("{} images cannot be split over {} ranks",
+                                          plan_.evaluation_batch, plan_.ranks));
+  }
+  const std::uint32_t size = config_.data().image_size();
+  // The paper's 224 of 256, rounded.
+  plan_.evaluation_resize = config.resize() > 0 ? config.resize() : (size * 256 + 112) / 224;
+  if (!config.every().empty()) {
+    plan_.evaluate_every = std::max<std::uint64_t>(
+        1, to_steps(parse_duration(config.every()).value_or(Duration{}), plan_.steps_per_epoch));
+  }
+}
+
+void Planner::plan_memory() {
+  const auto ranks = static_cast<std::uint64_t>(plan_.ranks);
+  const std::uint64_t size = config_.data().image_size();
+  auto& memory = plan_.memory;
+  memory.weights = memory.momentum = memory.gradients = plan_.parameters * sizeof(float);
+  memory.activations = trainer::activation_bytes(
+      plan_.model, static_cast<int>(size), static_cast<int>(plan_.micro_batch), plan_.precision);
+  memory.snapshot = (memory.weights + memory.momentum) / ranks;
+  memory.ring = plan_.rank_batch * size * size * 3 * config_.data().prefetch();
+  const double mean_record =
+      static_cast<double>(plan_.data.bytes) / static_cast<double>(plan_.data.records);
+  const std::uint64_t held = std::min(2 * plan_.order.window, plan_.data.records) / ranks;
+  memory.encoded = static_cast<std::uint64_t>(std::ceil(static_cast<double>(held) * mean_record));
+  plan_.window_memory_limit = parse_bytes(config_.data().window_memory()).value_or(0);
+  if (memory.encoded > plan_.window_memory_limit) {
+    mistake(
+        "data.window",
+        fmt::format(
+            "two windows of {} records need {:.1f} MB on each rank, data.window_memory allows {}",
+            plan_.order.window, static_cast<double>(memory.encoded) / 1e6,
+            config_.data().window_memory()));
+  }
+}
+
+}  // namespace
+
+RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
+                  const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
+                  int host_cores) {
+  return Planner(config, train, evaluation).make(ranks, local_ranks, host_cores);
+}
+
+trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {
+  trainer::TrainSettings settings;
+  settings.output = config.output();
+  settings.config_text = config.DebugString();
+  settings.writer = version_line();
+  settings.seed = config.seed();
+  settings.model_name = plan.model_name;
+  settings.model = plan.model;
+  settings.precision = plan.precision;
+  settings.loss = config.model().loss() == "sigmoid" ? trainer::LossKind::kSigmoid
+                                                     : trainer::LossKind::kSoftmax;
+  settings.init = config.model().init();
+  settings.order = plan.order;
+  settings.crop = {.area_min = config.data().crop_area_min(),
+                   .area_max = config.data().crop_area_max(),
+                   .aspect_min = config.data().crop_aspect_min(),
+                   .aspect_max = config.data().crop_aspect_max(),
+                   .flip = config.data().flip()};
+  settings.image_size = config.data().image_size();
+  settings.decoder_threads = plan.decoder_threads;
+  settings.reader_threads = plan.reader_threads;
+  settings.prefetch = config.data().prefetch();
+  settings.memory_limit = plan.window_memory_limit;
+  settings.bad_record_budget = config.data().bad_record_budget();
+  settings.accumulate = config.optimizer().accumulate();
+  settings.schedule = plan.schedule;
+  settings.momentum = config.optimizer().momentum();
+  settings.weight_decay = config.optimizer().weight_decay();
+  settings.evaluation = {.batch = plan.evaluation_batch,
+                         .resize = plan.evaluation_resize,
+                         .image_size = config.data().image_size(),
+                         .decoder_threads = plan.decoder_threads,
+                         .reader_threads = plan.reader_threads};
+  settings.evaluate_every = plan.evaluate_every;
+  settings.checkpoint_every_steps = plan.checkpoint_every_steps;
+  settings.checkpoint_every_seconds = plan.checkpoint_every_seconds;
+  settings.checkpoints_kept = config.checkpoint().keep();
+  settings.report_every = config.metrics().every();
+  settings.log_order = config.debug().log_order();
+  return settings;
+}
+
+}  // namespace bit::launcher

@@ -1,0 +1,85 @@
+// What a run will do, resolved before it starts: the same numbers that --dry-run prints are the
+// ones the run uses.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "pipeline/order.h"
+#include "schemas/config.pb.h"
+#include "trainer/resnet_v2.h"
+#include "trainer/schedule.h"
+#include "trainer/train_loop.h"
+
+namespace bit::launcher {
+
+struct DatasetFacts {
+  std::uint64_t records = 0;
+  std::uint32_t classes = 0;
+  std::uint64_t bytes = 0;  // of all shards
+};
+
+// Bytes that a rank holds while it trains; estimates.
+struct MemoryPlan {
+  std::uint64_t weights = 0;      // fp32
+  std::uint64_t momentum = 0;     // fp32
+  std::uint64_t gradients = 0;    // fp32
+  std::uint64_t activations = 0;  // of one micro-step, kept for the backward pass
+  std::uint64_t snapshot = 0;     // this rank's share of a checkpoint being written
+  std::uint64_t ring = 0;         // decoded batches
+  std::uint64_t encoded = 0;      // records of two windows of each lane
+  std::uint64_t total() const {
+    return weights + momentum + gradients + activations + snapshot + ring + encoded;
+  }
+};
+
+struct RunPlan {
+  int ranks = 1;
+  int local_ranks = 1;
+  int host_cores = 1;
+  unsigned compute_threads = 1;  // of each rank
+  unsigned decoder_threads = 1;
+  unsigned reader_threads = 1;
+
+  std::string model_name;
+  trainer::ResNetConfig model;  // classes included
+  trainer::Precision precision = trainer::Precision::kFp32;
+  std::uint64_t parameters = 0;
+  std::uint64_t forward_macs = 0;     // of one image
+  std::uint64_t allreduce_bytes = 0;  // of one update
+
+  DatasetFacts data;
+  pipeline::TrainOrderOptions order;  // batch, lanes, block and window resolved
+  std::uint64_t rank_batch = 0;       // images of a rank in one update
+  std::uint64_t micro_batch = 0;      // images of a rank in one forward pass
+  std::uint64_t steps_per_epoch = 0;
+  trainer::Schedule schedule;  // in steps
+  double epochs = 0;
+
+  std::uint64_t evaluation_records = 0;  // 0: no evaluation
+  std::uint64_t evaluation_batch = 0;    // over all ranks
+  std::uint32_t evaluation_resize = 0;
+  std::uint64_t evaluate_every = 0;          // steps; 0: at the end only
+  std::uint64_t checkpoint_every_steps = 0;  // 0: by time
+  double checkpoint_every_seconds = 0;
+
+  std::uint64_t window_memory_limit = 0;  // bytes
+  MemoryPlan memory;                      // of each rank
+  std::vector<std::string> warnings;      // things that work but are probably not meant
+};
+
+// `config` has every field set (load_config). `ranks` of the job, of which `local_ranks` share this
+// host and its `host_cores`. Throws ConfigError with everything that does not fit.
+RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
+                  const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
+                  int host_cores);
+
+// The plan as a table for people, units on every number, warnings last.
+std::string describe(const RunPlan& plan);
+
+// What the training loop is given.
+trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan);
+
+}  // namespace bit::launcher

@@ -1,0 +1,153 @@
+#include "launcher/prometheus_sink.h"
+
+#include <fmt/core.h>
+#include <prometheus/counter.h>
+#include <prometheus/exposer.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "launcher/config.h"
+#include "launcher/config_fields.h"
+#include "launcher/version.h"
+
+namespace bit::launcher {
+namespace {
+
+using Buckets = prometheus::Histogram::BucketBoundaries;
+
+// 1 ms, 2 ms, 4 ms ... 65.5 s.
+Buckets doubling_seconds() {
+  Buckets buckets;
+  for (double bound = 0.001; bound < 66; bound *= 2) buckets.push_back(bound);
+  return buckets;
+}
+
+std::unique_ptr<prometheus::Exposer> listen(const std::string& address) {
+  const auto parsed = parse_listen_address(address);
+  if (!parsed)
+    throw ConfigError({{"metrics.prometheus", fmt::format("'{}' is no host:port", address)}});
+  const std::string full = fmt::format("{}:{}", parsed->host, parsed->port);
+  try {
+    return std::make_unique<prometheus::Exposer>(full, 1);
+  } catch (const std::exception&) {
+    throw ConfigError(
+        {{"metrics.prometheus",
+          fmt::format("cannot listen on {}: is the port taken, or the host not this one's?",
+                      full)}});
+  }
+}
+
+}  // namespace
+
+struct PrometheusSink::Impl {
+  explicit Impl(const std::string& address) : exposer(listen(address)) {
+    prometheus::BuildGauge()
+        .Name("bit_build_info")
+        .Help("1, with the version as a label")
+        .Register(*registry)
+        .Add({{"version", version_line()}})
+        .Set(1);
+    exposer->RegisterCollectable(registry);
+  }
+
+  prometheus::Counter& counter(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add({});
+  }
+  prometheus::Gauge& gauge(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({});
+  }
+  prometheus::Histogram& histogram(const char* name, const char* help) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry).Add(
+        {}, doubling_seconds());
+  }
+  prometheus::Histogram& phase(const char* name) {
+    return phases.Add({{"phase", name}}, doubling_seconds());
+  }
+
+  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
+  std::unique_ptr<prometheus::Exposer> exposer;
+
+  prometheus::Histogram& step_seconds =
+      histogram("bit_train_step_seconds", "Seconds of one update");
+  prometheus::Family<prometheus::Histogram>& phases =
+      prometheus::BuildHistogram()
+          .Name("bit_train_phase_seconds")
+          .Help("Seconds of an update by phase; the phases add up to it")
+          .Register(*registry);
+  prometheus::Histogram& data_wait = phase("data_wait");
+  prometheus::Histogram& forward = phase("forward");
+  prometheus::Histogram& backward = phase("backward");
+  prometheus::Histogram& comm_exposed = phase("comm_exposed");
+  prometheus::Histogram& optimizer = phase("optimizer");
+  prometheus::Histogram& checkpoint_block = phase("checkpoint_block");
+  prometheus::Histogram& other = phase("other");
+  prometheus::Counter& images =
+      counter("bit_train_images_total", "Images trained on, over all ranks");
+  prometheus::Counter& steps = counter("bit_train_steps_total", "Updates of this process");
+  prometheus::Gauge& step = gauge("bit_train_step", "Updates in the weights");
+  prometheus::Gauge& loss = gauge("bit_train_loss", "Mean loss of the last update");
+  prometheus::Gauge& learning_rate = gauge("bit_train_learning_rate", "Rate of the last update");
+  prometheus::Gauge& data_wait_ratio =
+      gauge("bit_train_data_wait_ratio", "Share of the update spent waiting for data");
+  prometheus::Gauge& last_success = gauge("bit_checkpoint_last_success_timestamp_seconds",
+                                          "Unix time of the last published checkpoint");
+  prometheus::Histogram& checkpoint_seconds =
+      histogram("bit_checkpoint_seconds", "Seconds from snapshot to published checkpoint");
+  prometheus::Counter& checkpoint_failures =
+      counter("bit_checkpoint_failures_total", "Checkpoints that failed");
+  prometheus::Gauge& top1 = gauge("bit_eval_top1_ratio", "Top-1 accuracy of the last evaluation");
+  std::uint64_t last_step = 0;
+};
+
+PrometheusSink::PrometheusSink(const std::string& address)
+    : impl_(std::make_unique<Impl>(address)) {}
+
+PrometheusSink::~PrometheusSink() = default;
+
+int PrometheusSink::port() const { return impl_->exposer->GetListeningPorts().front(); }
+
+void PrometheusSink::start(const trainer::StartReport& report) {
+  impl_->last_step = report.first_step;
+  impl_->step.Set(static_cast<double>(report.first_step));
+}
+
+void PrometheusSink::step(const trainer::StepReport& report) {
+  Impl& m = *impl_;
+  // Reports may be several updates apart; rates are those of the reported one.
+  const std::uint64_t steps = report.step - m.last_step;
+  m.last_step = report.step;
+  m.steps.Increment(static_cast<double>(steps));
+  m.images.Increment(static_cast<double>(steps) * report.images_per_second * report.step_seconds);
+  m.step.Set(static_cast<double>(report.step));
+  m.loss.Set(report.loss);
+  m.learning_rate.Set(report.learning_rate);
+  m.data_wait_ratio.Set(report.step_seconds > 0 ? report.data_wait_seconds / report.step_seconds
+                                                : 0);
+  m.step_seconds.Observe(report.step_seconds);
+  m.data_wait.Observe(report.data_wait_seconds);
+  m.forward.Observe(report.forward_seconds);
+  m.backward.Observe(report.backward_seconds);
+  m.comm_exposed.Observe(report.comm_exposed_seconds);
+  m.optimizer.Observe(report.optimizer_seconds);
+  m.checkpoint_block.Observe(report.checkpoint_blocked_seconds);
+  m.other.Observe(report.other_seconds);
+}
+
+void PrometheusSink::evaluation(const trainer::EvalReport& report) { impl_->top1.Set(report.top1); }
+
+void PrometheusSink::checkpoint(const trainer::CheckpointReport& report) {
+  if (!report.ok) {
+    impl_->checkpoint_failures.Increment();
+    return;
+  }
+  impl_->checkpoint_seconds.Observe(report.seconds);
+  impl_->last_success.Set(
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
+}
+
+}  // namespace bit::launcher
