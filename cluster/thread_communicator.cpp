@@ -24,6 +24,9 @@ class PeerFailed : public CommError {
 
 // What the ranks of one run_ranks_as_threads() share.
 struct Run {
+  Run(int rank_count, std::chrono::milliseconds longest_wait)
+      : ranks(rank_count), deadline(longest_wait) {}
+
   const int ranks;
   const std::chrono::milliseconds deadline;
   std::mutex mutex;  // guards `failure` and the slots of all groups

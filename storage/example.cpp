@@ -91,7 +91,9 @@ class Walker {
     });
     if (!good) return false;
     for (std::size_t i = 0; i < kKeys; ++i) {
-      if (key == kKeyNames[i]) features[i] = std::move(feature);
+      if (key != kKeyNames[i]) continue;
+      features[i] = std::move(feature);
+      break;
     }
     return true;
   }
