@@ -9,13 +9,21 @@
 namespace bit::test {
 namespace {
 
+// The paper's rate for this batch, 0.03 x 16 / 256, at the foot of a long warm-up. Larger rates
+// make a small network chaotic: a rounding difference of 1e-7 then grows tenfold with every step,
+// whoever computes it.
+const std::vector<std::string> kPaperRate = {"optimizer.learning_rate=0.001875",
+                                             "schedule.warmup=100 steps"};
+
 struct Finished {
   std::vector<nlohmann::json> steps;
   std::vector<nlohmann::json> order;
 };
 
 Finished run_on(int ranks, const TemporaryDirectory& directory) {
-  TinyRun run{.output = directory / ("ranks-" + std::to_string(ranks)), .ranks = ranks};
+  TinyRun run{.output = directory / ("ranks-" + std::to_string(ranks)),
+              .overrides = kPaperRate,
+              .ranks = ranks};
   const ProcessResult result = run.go();
   EXPECT_EQ(result.exit_code, 0) << result.err;
   return {events(run.output, "step"), json_lines(run.output + "/order.jsonl")};
@@ -60,7 +68,9 @@ TEST_F(SameRunOnAnyRanks, sample_ids_of_every_global_batch_are_the_same) {
 
 TEST_F(SameRunOnAnyRanks, loss_goes_down_from_the_logarithm_of_the_classes) {
   EXPECT_NEAR(runs_[1].steps.front().at("loss"), std::log(10.0), 1e-5);  // the head starts at zero
-  EXPECT_LT(runs_[1].steps.back().at("loss"), 2.3);
+  double late = 0;
+  for (std::size_t i = 15; i < 20; ++i) late += runs_[1].steps[i].at("loss").get<double>() / 5;
+  EXPECT_LT(late, std::log(10.0));
 }
 
 TEST_F(SameRunOnAnyRanks, phases_of_a_step_add_up_to_it) {
@@ -76,8 +86,8 @@ TEST_F(SameRunOnAnyRanks, phases_of_a_step_add_up_to_it) {
 }
 
 TEST_F(SameRunOnAnyRanks, accumulation_takes_the_same_steps) {
-  TinyRun run{
-      .output = *directory_ / "accumulated", .overrides = {"optimizer.accumulate=4"}, .ranks = 2};
+  TinyRun run{.output = *directory_ / "accumulated", .overrides = kPaperRate, .ranks = 2};
+  run.overrides.push_back("optimizer.accumulate=4");
   const ProcessResult result = run.go();
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const auto steps = events(run.output, "step");
