@@ -1,10 +1,12 @@
-// bit-launch RUN.yaml [key.sub=value ...]: a run, alone or under mpirun. Rank 0 reads the configuration, all ranks agree on it,
-// on the binary and on the dataset, and only then work. The same command resumes.
+// bit-launch RUN.yaml [key.sub=value ...]: a run, alone or under mpirun. Rank 0 reads the
+// configuration, all ranks agree on it, on the binary and on the dataset, and only then work. The
+// same command resumes.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdlib>
+#include <csignal>
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -42,7 +44,8 @@ struct Arguments {
   bool config_reference = false;
 };
 
-// What this rank was started with, as one text. A rank that cannot see the file takes rank 0's word for it.
+// What this rank was started with, as one text. A rank that cannot see the file takes rank 0's word
+// for it.
 std::string started_with(const Arguments& arguments) {
   std::string text;
   try {
@@ -58,8 +61,10 @@ std::string started_with(const Arguments& arguments) {
 LoadedConfig agree_on_config(const Arguments& arguments, cluster::Communicator& communicator) {
   const std::string mine = started_with(arguments);
   const std::string first = communicator.broadcast(mine, 0);
-  cluster::require_agreement(communicator, "configuration file and overrides", mine.empty() ? first : mine);
-  cluster::require_agreement(communicator, "binary", version_line() + ", checksum " + binary_checksum());
+  cluster::require_agreement(communicator, "configuration file and overrides",
+                             mine.empty() ? first : mine);
+  cluster::require_agreement(communicator, "binary",
+                             version_line() + ", checksum " + binary_checksum());
   LoadedConfig loaded;
   const std::string bytes = from_rank_zero(communicator, [&] {
     loaded = load_config(arguments.config, arguments.overrides);
@@ -82,7 +87,8 @@ Datasets open_datasets(const schemas::RunConfig& config, cluster::Communicator& 
       datasets.evaluation = storage::Dataset::open(config.data().path(), config.evaluate().split());
     }
   });
-  cluster::require_agreement(communicator, "dataset " + config.data().path(), datasets.training->hash());
+  cluster::require_agreement(communicator, "dataset " + config.data().path(),
+                             datasets.training->hash());
   return datasets;
 }
 
@@ -96,7 +102,8 @@ void prepare_output(const LoadedConfig& loaded, cluster::Communicator& communica
     auto& files = storage::posix_file_system();
     files.make_directories(output + "/log");
     files.make_directories(output + "/checkpoints");
-    write_file_atomically(files, output + "/config.yaml", print_config(loaded.config, &loaded.origins));
+    write_file_atomically(files, output + "/config.yaml",
+                          print_config(loaded.config, &loaded.origins));
     return std::string();
   });
 }
@@ -127,8 +134,8 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   together(communicator, [&] {
     std::optional<DatasetFacts> evaluation;
     if (datasets.evaluation) evaluation = facts_of(*datasets.evaluation);
-    plan = make_plan(config, facts_of(*datasets.training), evaluation, communicator.size(), topology.local_ranks,
-                     topology.host_cores);
+    plan = make_plan(config, facts_of(*datasets.training), evaluation, communicator.size(),
+                     topology.local_ranks, topology.host_cores);
   });
   if (arguments.dry_run) {
     if (first) std::cout << describe(plan);
@@ -151,22 +158,25 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   trainer::RunControl control;
   control.take_checkpoint_request = [&] { return signals.take_checkpoint_request(); };
   control.stop_reason = [&]() -> std::string {
-    return signals.stop_requested() ? std::string("signal ") + signals.stop_signal_name() : std::string();
+    return signals.stop_requested() ? std::string("signal ") + signals.stop_signal_name()
+                                    : std::string();
   };
   const trainer::TrainSettings settings = settings_of(config, plan);
   const auto outcome = trainer::train(settings, *datasets.training,
-                                      datasets.evaluation ? &*datasets.evaluation : nullptr, communicator, control,
-                                      sinks ? *sinks : silent);
+                                      datasets.evaluation ? &*datasets.evaluation : nullptr,
+                                      communicator, control, sinks ? *sinks : silent);
   return outcome == trainer::Outcome::kComplete ? kDone : kStoppedEarly;
 }
 
-// Failures that every rank meets are printed once and end every rank by itself; any other ends the whole job from here.
+// Failures that every rank meets are printed once and end every rank by itself; any other ends the
+// whole job from here.
 int leave(cluster::Communicator& communicator, std::exception_ptr failure) {
   const bool shared = is_shared(failure);
   if (shared && communicator.rank() != 0) return exit_code_of(failure);
   const int code = report_and_exit_code(
-      communicator.size() > 1 && !shared ? fmt::format("bit-launch: rank {} on {}", communicator.rank(), communicator.host())
-                                         : std::string("bit-launch"),
+      communicator.size() > 1 && !shared
+          ? fmt::format("bit-launch: rank {} on {}", communicator.rank(), communicator.host())
+          : std::string("bit-launch"),
       failure);
   if (!shared && communicator.size() > 1) communicator.abort(code);
   return code;
@@ -181,9 +191,11 @@ int main(int argc, char** argv) {
   CLI::App app{"Pre-trains BiT models: mpirun -n RANKS bit-launch RUN.yaml [key.sub=value ...]"};
   app.set_version_flag("--version", version_text());
   app.add_option("config", arguments.config, "the run, as YAML (docs/config.md)");
-  app.add_option("overrides", arguments.overrides, "key.sub=value: settings that win over the file");
+  app.add_option("overrides", arguments.overrides,
+                 "key.sub=value: settings that win over the file");
   app.add_flag("--dry-run", arguments.dry_run, "show the resolved plan and start nothing");
-  app.add_flag("--print-config", arguments.print_config, "show every setting and where its value comes from");
+  app.add_flag("--print-config", arguments.print_config,
+               "show every setting and where its value comes from");
   app.add_flag("--config-reference", arguments.config_reference, "print docs/config.md");
   try {
     app.parse(argc, argv);
@@ -198,6 +210,8 @@ int main(int argc, char** argv) {
     std::cerr << "bit-launch: error: which run? bit-launch RUN.yaml, or --help\n";
     return kUsage;
   }
+  // A file that outgrows its limit is a storage error with a name, not a silent death.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
     bit::cluster::MpiEnvironment mpi(&argc, &argv);
     const auto world = mpi.world();

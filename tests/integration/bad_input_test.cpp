@@ -11,6 +11,9 @@
 namespace bit::test {
 namespace {
 
+// Over the small split, so that a damaged record is met soon.
+const std::vector<std::string> kOneEpoch = {"data.split=test", "schedule.length=1ep"};
+
 class BadInput : public testing::Test {
  protected:
   // A copy of the shards that the test may damage.
@@ -20,7 +23,7 @@ class BadInput : public testing::Test {
     return copy;
   }
   static std::string shard(const std::string& shards, int number) {
-    return shards + "/clothing-train.tfrecord-0000" + std::to_string(number) + "-of-00004";
+    return shards + "/clothing-test.tfrecord-0000" + std::to_string(number) + "-of-00004";
   }
   static void flip_bit(const std::string& path, std::streamoff offset) {
     std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
@@ -42,23 +45,25 @@ class BadInput : public testing::Test {
 
 TEST_F(BadInput, truncated_shard_is_named_before_the_first_step) {
   run_.data = copy_of_shards();
+  run_.overrides = kOneEpoch;
   const std::string path = shard(run_.data, 2);
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 10);
-  expect_failure(run_, 65, {"clothing-train.tfrecord-00002-of-00004"});
+  expect_failure(run_, 65, {"clothing-test.tfrecord-00002-of-00004"});
 }
 
 TEST_F(BadInput, missing_shard_is_named) {
   run_.data = copy_of_shards();
+  run_.overrides = kOneEpoch;
   std::filesystem::remove(shard(run_.data, 1));
   const ProcessResult result = run_.go();
   EXPECT_TRUE(result.exit_code == 65 || result.exit_code == 74) << result.exit_code;
-  EXPECT_NE(result.err.find("clothing-train.tfrecord-00001-of-00004"), std::string::npos)
+  EXPECT_NE(result.err.find("clothing-test.tfrecord-00001-of-00004"), std::string::npos)
       << result.err;
 }
 
 TEST_F(BadInput, flipped_bits_in_length_and_data_are_replaced_and_named) {
   run_.data = copy_of_shards();
-  run_.overrides = {"schedule.length=1ep"};
+  run_.overrides = kOneEpoch;
   flip_bit(shard(run_.data, 0), 0);     // the length of its first record
   flip_bit(shard(run_.data, 3), 1000);  // data of some record
   const ProcessResult result = run_.go();
@@ -71,17 +76,18 @@ TEST_F(BadInput, flipped_bits_in_length_and_data_are_replaced_and_named) {
     EXPECT_FALSE(line.at("reason").get<std::string>().empty());
     EXPECT_NE(line.at("replacement"), line.at("record"));
   }
-  EXPECT_TRUE(files.contains("clothing-train.tfrecord-00000-of-00004"));
-  EXPECT_TRUE(files.contains("clothing-train.tfrecord-00003-of-00004"));
+  EXPECT_TRUE(files.contains("clothing-test.tfrecord-00000-of-00004"));
+  EXPECT_TRUE(files.contains("clothing-test.tfrecord-00003-of-00004"));
 }
 
 TEST_F(BadInput, more_bad_records_than_the_budget_exit_65_on_any_ranks) {
   run_.data = copy_of_shards();
   run_.ranks = 2;
-  run_.overrides = {"schedule.length=1ep", "data.bad_record_budget=1"};
+  run_.overrides = kOneEpoch;
+  run_.overrides.push_back("data.bad_record_budget=1");
   flip_bit(shard(run_.data, 0), 1000);
   flip_bit(shard(run_.data, 3), 1000);
-  expect_failure(run_, 65, {"data.bad_record_budget = 1", "clothing-train.tfrecord-0000"});
+  expect_failure(run_, 65, {"data.bad_record_budget = 1", "clothing-test.tfrecord-0000"});
 }
 
 TEST_F(BadInput, wrong_number_of_classes) {
@@ -117,11 +123,13 @@ TEST_F(BadInput, output_that_cannot_be_written) {
 
 TEST_F(BadInput, full_disk_ends_the_run_with_74_and_leaves_the_last_checkpoint) {
   ASSERT_EQ(run_.go().exit_code, 0);
-  // Files may grow to 64 blocks of 1024 bytes from now on: the next checkpoint does not fit.
+  // Files may grow to 16 MiB from now on: the next checkpoint, of 28 MB, does not fit.
   run_.overrides = {"schedule.length=40 steps"};
-  std::string command = "trap '' XFSZ; ulimit -f 64; exec";
-  for (const auto& word : run_.command()) command += " '" + word + "'";
-  const ProcessResult full = run_process({"bash", "-c", command}, mpi_environment());
+  auto argv = run_.command();
+  const std::vector<std::string> limited = {"bash", "-c", "ulimit -f 16384; exec \"$@\"",
+                                            "limited"};
+  argv.insert(argv.begin() + 3, limited.begin(), limited.end());
+  const ProcessResult full = run_process(argv, mpi_environment());
   EXPECT_EQ(full.exit_code, 74) << full.err;
   EXPECT_NE(full.err.find("checkpoints/"), std::string::npos) << full.err;
   const ProcessResult roomy = run_.go();
@@ -152,7 +160,7 @@ TEST_F(BadInput, ranks_started_with_different_binaries_are_named) {
 }
 
 TEST_F(BadInput, more_threads_than_cores_are_refused) {
-  run_.overrides = {"oversubscribe=false", "threads=4096"};
+  run_.overrides = {"oversubscribe=false", "threads=1000"};
   const ProcessResult result = run_.go();
   EXPECT_EQ(result.exit_code, 2) << result.err;
   EXPECT_NE(result.err.find("oversubscribe"), std::string::npos) << result.err;
@@ -160,7 +168,7 @@ TEST_F(BadInput, more_threads_than_cores_are_refused) {
 
 TEST_F(BadInput, bad_records_do_not_change_the_samples_of_other_ranks) {
   run_.data = copy_of_shards();
-  run_.overrides = {"schedule.length=1ep"};
+  run_.overrides = kOneEpoch;
   flip_bit(shard(run_.data, 0), 1000);
   ASSERT_EQ(run_.go().exit_code, 0);
   TinyRun two{
