@@ -47,7 +47,7 @@ bench_step() {
 
 run_bench() {
   local shards=${1:-$kShards} split=${2:-train}
-  build release
+  build_programs bit-shard bit-bench
   step "Oracles" ensure_oracles
   if [[ $shards == "$kShards" ]]; then
     step "Photographs" unpack_images

@@ -114,7 +114,7 @@ TEXT
 }
 
 run_quickstart() {
-  build release
+  build_programs bit-shard bit-launch bit-model
   if is_complete; then
     step "Result of the run in $kRun" say_result
     return
