@@ -112,8 +112,7 @@ void Planner::plan_batch() {
   }
   plan_.rank_batch = batch / ranks;
   plan_.micro_batch = plan_.rank_batch / accumulate;
-  plan_.order.lanes =
-      config_.data().lanes() > 0 ? config_.data().lanes() : largest_divisor(batch, kDefaultLanes);
+  plan_.order.lanes = config_.data().lanes() > 0 ? config_.data().lanes() : default_lanes(batch);
   if (plan_.order.lanes % ranks != 0) {
     std::uint64_t fits = largest_divisor(batch, kDefaultLanes, ranks);
     if (fits == 0) fits = ranks;  // divides the batch, as checked above
@@ -167,9 +166,7 @@ void Planner::plan_order() {
   order.records = plan_.data.records;
   order.block = config_.data().block();
   order.seed = config_.seed();
-  const std::uint64_t wanted =
-      config_.data().window() > 0 ? config_.data().window() : kDefaultWindow;
-  order.window = std::max<std::uint64_t>(1, (wanted + order.lanes / 2) / order.lanes) * order.lanes;
+  order.window = window_of_lanes(config_.data().window(), order.lanes);
   plan_.steps_per_epoch = order.records / order.batch;
 }
 
@@ -259,6 +256,13 @@ void Planner::plan_memory() {
 }
 
 }  // namespace
+
+std::uint64_t default_lanes(std::uint64_t batch) { return largest_divisor(batch, kDefaultLanes); }
+
+std::uint64_t window_of_lanes(std::uint64_t window, std::uint64_t lanes) {
+  const std::uint64_t wanted = window > 0 ? window : kDefaultWindow;
+  return std::max<std::uint64_t>(1, (wanted + lanes / 2) / lanes) * lanes;
+}
 
 RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,

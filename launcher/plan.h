@@ -76,6 +76,12 @@ RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
                   int host_cores);
 
+// What `data.lanes: 0` stands for.
+std::uint64_t default_lanes(std::uint64_t batch);
+// The multiple of `lanes` next to `window` records, at least one a lane; 0 stands for the default
+// window.
+std::uint64_t window_of_lanes(std::uint64_t window, std::uint64_t lanes);
+
 // The plan as a table for people, units on every number, warnings last.
 std::string describe(const RunPlan& plan);
 

@@ -2,17 +2,19 @@
 
 #include <fmt/core.h>
 #include <prometheus/counter.h>
-#include <prometheus/exposer.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
 
 #include <chrono>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "launcher/config.h"
 #include "launcher/config_fields.h"
+#include "launcher/metrics_server.h"
 #include "launcher/version.h"
 
 namespace bit::launcher {
@@ -27,50 +29,50 @@ Buckets doubling_seconds() {
   return buckets;
 }
 
-std::unique_ptr<prometheus::Exposer> listen(const std::string& address) {
+std::unique_ptr<MetricsServer> serve(const std::string& address,
+                                     const prometheus::Registry& registry) {
   const auto parsed = parse_listen_address(address);
   if (!parsed)
     throw ConfigError({{"metrics.prometheus", fmt::format("'{}' is no host:port", address)}});
-  const std::string full = fmt::format("{}:{}", parsed->host, parsed->port);
   try {
-    return std::make_unique<prometheus::Exposer>(full, 1);
-  } catch (const std::exception&) {
+    return std::make_unique<MetricsServer>(parsed->host, parsed->port, [&registry] {
+      return prometheus::TextSerializer().Serialize(registry.Collect());
+    });
+  } catch (const std::system_error& error) {
     throw ConfigError(
-        {{"metrics.prometheus",
-          fmt::format("cannot listen on {}: is the port taken, or the host not this one's?",
-                      full)}});
+        {{"metrics.prometheus", fmt::format("cannot listen on {}:{}: {}", parsed->host,
+                                            parsed->port, error.code().message())}});
   }
 }
 
 }  // namespace
 
 struct PrometheusSink::Impl {
-  explicit Impl(const std::string& address) : exposer(listen(address)) {
+  explicit Impl(const std::string& address) {
     prometheus::BuildGauge()
         .Name("bit_build_info")
         .Help("1, with the version as a label")
-        .Register(*registry)
+        .Register(registry)
         .Add({{"version", version_line()}})
         .Set(1);
-    exposer->RegisterCollectable(registry);
+    server = serve(address, registry);
   }
 
   prometheus::Counter& counter(const char* name, const char* help) {
-    return prometheus::BuildCounter().Name(name).Help(help).Register(*registry).Add({});
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
   }
   prometheus::Gauge& gauge(const char* name, const char* help) {
-    return prometheus::BuildGauge().Name(name).Help(help).Register(*registry).Add({});
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
   }
   prometheus::Histogram& histogram(const char* name, const char* help) {
-    return prometheus::BuildHistogram().Name(name).Help(help).Register(*registry).Add(
+    return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
         {}, doubling_seconds());
   }
   prometheus::Histogram& phase(const char* name) {
     return phases.Add({{"phase", name}}, doubling_seconds());
   }
 
-  std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
-  std::unique_ptr<prometheus::Exposer> exposer;
+  prometheus::Registry registry;
 
   prometheus::Histogram& step_seconds =
       histogram("bit_train_step_seconds", "Seconds of one update");
@@ -78,7 +80,7 @@ struct PrometheusSink::Impl {
       prometheus::BuildHistogram()
           .Name("bit_train_phase_seconds")
           .Help("Seconds of an update by phase; the phases add up to it")
-          .Register(*registry);
+          .Register(registry);
   prometheus::Histogram& data_wait = phase("data_wait");
   prometheus::Histogram& forward = phase("forward");
   prometheus::Histogram& backward = phase("backward");
@@ -102,6 +104,7 @@ struct PrometheusSink::Impl {
       counter("bit_checkpoint_failures_total", "Checkpoints that failed");
   prometheus::Gauge& top1 = gauge("bit_eval_top1_ratio", "Top-1 accuracy of the last evaluation");
   std::uint64_t last_step = 0;
+  std::unique_ptr<MetricsServer> server;  // goes first: its thread reads the registry
 };
 
 PrometheusSink::PrometheusSink(const std::string& address)
@@ -109,7 +112,7 @@ PrometheusSink::PrometheusSink(const std::string& address)
 
 PrometheusSink::~PrometheusSink() = default;
 
-int PrometheusSink::port() const { return impl_->exposer->GetListeningPorts().front(); }
+int PrometheusSink::port() const { return static_cast<int>(impl_->server->port()); }
 
 void PrometheusSink::start(const trainer::StartReport& report) {
   impl_->last_step = report.first_step;

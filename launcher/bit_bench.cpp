@@ -1,0 +1,64 @@
+// bit-bench NAME ...: one benchmark, picked by its name. The last line it prints is a JSON object.
+#include <fmt/format.h>
+
+#include <array>
+#include <string_view>
+
+#include "launcher/bench.h"
+#include "launcher/errors.h"
+#include "launcher/exit_code.h"
+#include "launcher/version.h"
+
+namespace bit::launcher {
+namespace {
+
+struct Benchmark {
+  std::string_view name;
+  int (*run)(int argc, char** argv);
+  std::string_view what;
+};
+
+constexpr std::array<Benchmark, 6> kBenchmarks = {{
+    {"records", bench_records, "records a second of a split, with and without checksums"},
+    {"decode", bench_decode, "images a second from JPEG bytes in memory to the training square"},
+    {"loader", bench_loader, "images a second of the whole loader"},
+    {"step", bench_step, "images a second of forward, backward and update"},
+    {"allreduce", bench_allreduce, "seconds of a sum over all ranks, by size (under mpirun)"},
+    {"checkpoint", bench_checkpoint, "seconds to write, publish and validate a checkpoint"},
+}};
+
+std::string usage() {
+  std::string text =
+      "Usage: bit-bench NAME [OPTIONS]; bit-bench NAME --help shows the options.\n\n";
+  for (const Benchmark& benchmark : kBenchmarks) {
+    text += fmt::format("  {:<12}{}\n", benchmark.name, benchmark.what);
+  }
+  return text + "\nThe last line of the output is a JSON object.\n";
+}
+
+}  // namespace
+}  // namespace bit::launcher
+
+int main(int argc, char** argv) {
+  using namespace bit::launcher;
+  const std::string_view name = argc > 1 ? argv[1] : "";
+  if (name == "--help" || name == "-h") {
+    fmt::print("{}", usage());
+    return kDone;
+  }
+  if (name == "--version") {
+    fmt::print("{}\n", version_text());
+    return kDone;
+  }
+  for (const Benchmark& benchmark : kBenchmarks) {
+    if (benchmark.name != name) continue;
+    try {
+      return benchmark.run(argc - 1, argv + 1);
+    } catch (...) {
+      return report_and_exit_code(fmt::format("bit-bench {}", name), std::current_exception());
+    }
+  }
+  fmt::print(stderr, "{}bit-bench: error: {}\n", usage(),
+             name.empty() ? "which benchmark?" : fmt::format("there is no benchmark '{}'", name));
+  return kUsage;
+}
