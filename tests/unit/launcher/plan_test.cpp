@@ -1,0 +1,185 @@
+// The plan: what is resolved from configuration, dataset and ranks, and what does not fit.
+#include "launcher/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "launcher/config.h"
+
+namespace bit::launcher {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr DatasetFacts kThousands{100000, 1000, 10000000000};  // 100 kB a record
+
+schemas::RunConfig config_with(const std::vector<std::string>& overrides) {
+  return parse_config(
+             "output: runs/a\ndata: {path: shards}\nbatch: 256\nschedule: {warmup: 100 steps}\n",
+             "x.yaml", overrides)
+      .config;
+}
+
+RunPlan plan_with(const std::vector<std::string>& overrides, int ranks = 1, int local_ranks = 1,
+                  int cores = 8, const DatasetFacts& facts = kThousands) {
+  return make_plan(config_with(overrides), facts, std::nullopt, ranks, local_ranks, cores);
+}
+
+std::string mistakes(const std::vector<std::string>& overrides, int ranks = 1, int local_ranks = 1,
+                     int cores = 8, const DatasetFacts& facts = kThousands,
+                     const std::optional<DatasetFacts>& evaluation = {}) {
+  try {
+    make_plan(config_with(overrides), facts, evaluation, ranks, local_ranks, cores);
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(Plan, counts_steps_from_epochs_of_whole_batches) {
+  const RunPlan plan = plan_with(
+      {"schedule.length=90ep", "schedule.drops=[30ep, 20000 steps]", "evaluate.every=0.5ep"});
+  EXPECT_EQ(plan.steps_per_epoch, 390u);  // 100000 / 256, the tail left out
+  EXPECT_EQ(plan.schedule.total_steps, 35100u);
+  EXPECT_EQ(plan.schedule.warmup_steps, 100u);
+  EXPECT_THAT(plan.schedule.drops, ElementsAre(11700, 20000));
+  EXPECT_DOUBLE_EQ(plan.epochs, 90);
+  EXPECT_EQ(plan.checkpoint_every_seconds, 600);
+  EXPECT_EQ(plan.checkpoint_every_steps, 0u);
+  EXPECT_EQ(plan_with({"checkpoint.every=2ep"}).checkpoint_every_steps, 780u);
+}
+
+TEST(Plan, lanes_and_window_do_not_depend_on_the_ranks) {
+  for (const int ranks : {1, 2, 8}) {
+    const RunPlan plan = plan_with({}, ranks, 1);
+    EXPECT_EQ(plan.order.lanes, 64u);
+    EXPECT_EQ(plan.order.window, 16384u);
+    EXPECT_EQ(plan.rank_batch, 256u / static_cast<unsigned>(ranks));
+  }
+  EXPECT_EQ(plan_with({"batch=96"}).order.lanes, 48u);
+  EXPECT_EQ(plan_with({"batch=96"}).order.window, 16368u);  // a multiple of 48 near 16384
+  EXPECT_EQ(plan_with({"data.window=10"}).order.window, 64u);
+}
+
+TEST(Plan, splits_the_cores_of_a_host) {
+  const auto threads = [](const RunPlan& plan) {
+    return std::pair(plan.compute_threads, plan.decoder_threads);
+  };
+  EXPECT_EQ(threads(plan_with({}, 1, 1, 8)), std::pair(6u, 2u));
+  EXPECT_EQ(threads(plan_with({}, 2, 2, 8)), std::pair(3u, 1u));
+  EXPECT_EQ(threads(plan_with({}, 1, 1, 2)), std::pair(2u, 1u));
+  EXPECT_EQ(threads(plan_with({}, 2, 2, 2)), std::pair(1u, 1u));
+  EXPECT_EQ(threads(plan_with({"threads=5"}, 1, 1, 8)), std::pair(5u, 3u));
+  EXPECT_EQ(threads(plan_with({"data.decoder_threads=4"}, 1, 1, 8)), std::pair(4u, 4u));
+  EXPECT_EQ(threads(plan_with({"threads=2", "data.decoder_threads=1"}, 1, 1, 2)),
+            std::pair(2u, 1u));
+}
+
+TEST(Plan, more_threads_than_cores_have_to_be_allowed) {
+  EXPECT_THAT(mistakes({}, 4, 4, 2),
+              HasSubstr("threads: 4 ranks on this host with 1 compute threads each exceed its 2 "
+                        "cores"));
+  EXPECT_THAT(mistakes({"threads=9"}), HasSubstr("with 9 compute threads each exceed its 8 cores"));
+  const RunPlan plan = plan_with({"oversubscribe=true"}, 4, 4, 2);
+  EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("oversubscribe allows it")));
+}
+
+TEST(Plan, names_what_cannot_be_split) {
+  EXPECT_THAT(mistakes({"batch=100"}, 3),
+              HasSubstr("batch: 100 images cannot be split over 3 ranks x 1 micro-steps"));
+  EXPECT_THAT(mistakes({"optimizer.accumulate=128"}, 4), HasSubstr("4 ranks x 128 micro-steps"));
+  EXPECT_THAT(mistakes({"batch=192"}, 3),
+              HasSubstr("data.lanes: 64 lanes cannot be split over 3 ranks; set data.lanes to 48"));
+  EXPECT_THAT(mistakes({"data.lanes=2"}, 4),
+              HasSubstr("data.lanes: 2 lanes cannot be split over 4 ranks; set data.lanes to 64"));
+  EXPECT_THAT(mistakes({}, 1, 1, 8, {255, 10, 255}),
+              HasSubstr("batch: the split 'train' has 255 records, fewer than one batch of 256"));
+}
+
+TEST(Plan, the_classes_have_to_agree) {
+  EXPECT_THAT(mistakes({"data.classes=999"}),
+              HasSubstr("data.classes: 999 classes are asked for, but the dataset has 1000"));
+  EXPECT_THAT(mistakes({"evaluate.split=test"}, 1, 1, 8, kThousands, DatasetFacts{10, 5, 10}),
+              HasSubstr("evaluate.split: the split 'test' has 5 classes, the training split 1000"));
+  EXPECT_EQ(mistakes({"data.classes=1000"}), "");
+}
+
+TEST(Plan, everything_that_does_not_fit_is_said_at_once) {
+  const std::string all =
+      mistakes({"batch=100", "data.classes=3", "model.name=R51x1", "threads=99"}, 3);
+  EXPECT_THAT(all, HasSubstr("batch: "));
+  EXPECT_THAT(all, HasSubstr("data.classes: "));
+  EXPECT_THAT(all, HasSubstr("model.name: "));
+  EXPECT_THAT(all, HasSubstr("threads: "));
+}
+
+TEST(Plan, the_window_has_to_fit_in_its_memory) {
+  // Two windows of 16384 records of 100 kB are 3.3 GB on one rank.
+  EXPECT_THAT(mistakes({"data.window_memory=3GB"}),
+              HasSubstr("data.window: two windows of 16384 records need 3276.8 MB on "
+                        "each rank, data.window_memory allows 3GB"));
+  EXPECT_EQ(plan_with({"data.window_memory=4GB"}).memory.encoded, 3276800000u);
+  EXPECT_EQ(plan_with({"data.window_memory=2GB"}, 2).memory.encoded, 1638400000u);
+  // Never more than there is.
+  EXPECT_EQ(plan_with({}, 1, 1, 8, {1000, 10, 1000000}).memory.encoded, 1000000u);
+}
+
+TEST(Plan, counts_parameters_and_what_travels) {
+  const RunPlan plan = plan_with({"model.name=R50x1"}, 2);
+  EXPECT_EQ(plan.parameters, trainer::parameter_count(trainer::parse_model_name("R50x1", 1000)));
+  EXPECT_EQ(plan.allreduce_bytes, plan.parameters * 4);
+  EXPECT_EQ(plan_with({}).allreduce_bytes, 0u);  // alone
+  EXPECT_EQ(plan.memory.momentum, plan.parameters * 4);
+  EXPECT_EQ(plan.memory.ring, 128u * 224 * 224 * 3 * 4);
+  EXPECT_EQ(plan.memory.total(), plan.memory.weights + plan.memory.momentum +
+                                     plan.memory.gradients + plan.memory.activations +
+                                     plan.memory.snapshot + plan.memory.ring + plan.memory.encoded);
+}
+
+TEST(Plan, warns_of_what_is_probably_not_meant) {
+  EXPECT_THAT(plan_with({"schedule.length=10ep", "schedule.drops=[20ep]"}).warnings,
+              ElementsAre(HasSubstr("the drop at '20ep' (step 7800) is never reached")));
+  EXPECT_THAT(plan_with({"schedule.length=50 steps"}).warnings,
+              ElementsAre(HasSubstr("never reaches its peak")));
+  EXPECT_THAT(plan_with({}).warnings, IsEmpty());
+}
+
+TEST(Plan, resolves_the_evaluation) {
+  const RunPlan plan =
+      make_plan(config_with({"evaluate.split=test", "evaluate.every=1ep", "data.image_size=64"}),
+                kThousands, DatasetFacts{500, 1000, 500}, 2, 1, 8);
+  EXPECT_EQ(plan.evaluation_records, 500u);
+  EXPECT_EQ(plan.evaluation_batch, 256u);
+  EXPECT_EQ(plan.evaluation_resize, 73u);  // 64 x 256 / 224
+  EXPECT_EQ(plan.evaluate_every, 390u);
+}
+
+TEST(Plan, the_run_is_given_the_numbers_of_the_plan) {
+  const auto config =
+      config_with({"model.precision=bf16", "optimizer.accumulate=2", "evaluate.split=test"});
+  const RunPlan plan = make_plan(config, kThousands, DatasetFacts{500, 1000, 500}, 1, 1, 8);
+  const trainer::TrainSettings settings = settings_of(config, plan);
+  EXPECT_EQ(settings.order.window, plan.order.window);
+  EXPECT_EQ(settings.order.batch, 256u);
+  EXPECT_EQ(settings.schedule.total_steps, plan.schedule.total_steps);
+  EXPECT_EQ(settings.evaluation.batch, plan.evaluation_batch);
+  EXPECT_EQ(settings.precision, trainer::Precision::kBf16);
+  EXPECT_EQ(settings.accumulate, 2u);
+  EXPECT_EQ(settings.memory_limit, 4ull << 30);
+  EXPECT_EQ(settings.model.classes, 1000);
+}
+
+TEST(Plan, is_described_with_units) {
+  const std::string text = describe(plan_with({"schedule.length=90ep"}, 2));
+  for (const char* part :
+       {"390 an epoch", "90.00 epochs", "35100 in all", "2 ranks x 128 images",
+        "64 lanes, window 16384", "100.0 kB on average", "1000 classes", "a step",
+        "cores to decode (assuming 60.0 MB/s a core)", "6 compute, 2 decoders"}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+}
+
+}  // namespace
+}  // namespace bit::launcher
