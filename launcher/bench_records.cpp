@@ -23,6 +23,7 @@ struct RecordsSettings {
   std::string data;
   std::string split = "train";
   unsigned threads = 2;
+  double seconds = 1;
 };
 
 struct Pass {
@@ -60,7 +61,8 @@ void read_piece(const storage::Dataset& dataset, std::uint64_t first, std::uint6
   }
 }
 
-Pass read_all(const storage::Dataset& dataset, unsigned threads, bool verify) {
+// Seconds of one pass over the split.
+double read_all(const storage::Dataset& dataset, unsigned threads, bool verify) {
   std::atomic<std::uint64_t> next = 0;
   std::vector<std::exception_ptr> failures(threads);
   const Stopwatch watch;
@@ -85,7 +87,18 @@ Pass read_all(const storage::Dataset& dataset, unsigned threads, bool verify) {
   for (const auto& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
-  return {threads, verify, watch.seconds(), dataset.records(), dataset.bytes()};
+  return watch.seconds();
+}
+
+// Whole passes, until they took `seconds` together.
+Pass measure(const storage::Dataset& dataset, unsigned threads, bool verify, double seconds) {
+  Pass total{threads, verify};
+  do {
+    total.seconds += read_all(dataset, threads, verify);
+    total.records += dataset.records();
+    total.bytes += dataset.bytes();
+  } while (total.seconds < seconds);
+  return total;
 }
 
 nlohmann::ordered_json report(const Pass& pass) {
@@ -109,6 +122,9 @@ int bench_records(int argc, char** argv) {
   app.add_option("--threads", settings.threads, "most reader threads")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  app.add_option("--seconds", settings.seconds, "for each number of threads, with and without")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
   const auto dataset = storage::Dataset::open(settings.data, settings.split);
   fmt::print("{} records, {} bytes in {} shards\n", dataset.records(), dataset.bytes(),
@@ -118,7 +134,7 @@ int bench_records(int argc, char** argv) {
   auto passes = nlohmann::ordered_json::array();
   for (unsigned threads = 1; threads <= settings.threads; threads *= 2) {
     for (const bool verify : {true, false})
-      passes.push_back(report(read_all(dataset, threads, verify)));
+      passes.push_back(report(measure(dataset, threads, verify, settings.seconds)));
   }
   const nlohmann::ordered_json result = {{"benchmark", "records"},
                                          {"records", dataset.records()},

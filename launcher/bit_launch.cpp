@@ -3,6 +3,7 @@
 // same command resumes.
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -168,6 +169,14 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   return outcome == trainer::Outcome::kComplete ? kDone : kStoppedEarly;
 }
 
+// Every shard stays open: as many files as this user is allowed.
+void raise_open_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // Failures that every rank meets are printed once and end every rank by itself; any other ends the
 // whole job from here.
 int leave(cluster::Communicator& communicator, std::exception_ptr failure) {
@@ -212,6 +221,7 @@ int main(int argc, char** argv) {
   }
   // A file that outgrows its limit is a storage error with a name, not a silent death.
   std::signal(SIGXFSZ, SIG_IGN);
+  raise_open_file_limit();
   try {
     bit::cluster::MpiEnvironment mpi(&argc, &argv);
     const auto world = mpi.world();

@@ -67,6 +67,8 @@ int exit_code_of(const std::exception_ptr& failure) { return verdict_of(failure)
 
 bool is_shared(const std::exception_ptr& failure) { return verdict_of(failure).shared; }
 
+std::string message_of(const std::exception_ptr& failure) { return verdict_of(failure).message; }
+
 int report_and_exit_code(const std::string& program, const std::exception_ptr& failure) {
   const Verdict verdict = verdict_of(failure);
   const std::size_t last = verdict.message.rfind('\n');

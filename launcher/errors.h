@@ -16,6 +16,9 @@ int exit_code_of(const std::exception_ptr& failure);
 // them reports.
 bool is_shared(const std::exception_ptr& failure);
 
+// What there is to say of it: lines, the last of which is the final one.
+std::string message_of(const std::exception_ptr& failure);
+
 // Prints what() and ends with one line "<program>: error: ..."; returns the exit code.
 int report_and_exit_code(const std::string& program, const std::exception_ptr& failure);
 

@@ -17,8 +17,9 @@ std::string outcome_of(const std::function<void()>& work) {
   try {
     work();
     return {};
-  } catch (const std::exception& error) {
-    return fmt::format("{} {}", exit_code_of(std::current_exception()), error.what());
+  } catch (...) {
+    const std::exception_ptr failure = std::current_exception();
+    return fmt::format("{} {}", exit_code_of(failure), message_of(failure));
   }
 }
 

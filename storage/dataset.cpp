@@ -13,9 +13,9 @@
 namespace bit::storage {
 
 struct Dataset::Impl {
-  // A shard's file, opened by the first thread that wants it.
+  // A shard's file, opened by the first thread that wants it. A failed opening is tried again.
   struct Shard {
-    std::once_flag once;
+    std::mutex mutex;
     std::unique_ptr<ReadableFile> file;
   };
 
@@ -138,7 +138,8 @@ std::uint32_t Dataset::height(std::uint64_t record) const { return impl_->index.
 
 const ReadableFile& Dataset::shard_file(std::uint32_t shard) const {
   Impl::Shard& entry = impl_->shards[shard];
-  std::call_once(entry.once, [&] { entry.file = posix_file_system().open(impl_->paths[shard]); });
+  const std::lock_guard lock(entry.mutex);
+  if (entry.file == nullptr) entry.file = posix_file_system().open(impl_->paths[shard]);
   return *entry.file;
 }
 

@@ -39,7 +39,7 @@ class BadInput : public testing::Test {
       EXPECT_NE(result.err.find(word), std::string::npos) << word << "\nin\n" << result.err;
   }
 
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
   TinyRun run_{.output = directory_ / "run"};
 };
 

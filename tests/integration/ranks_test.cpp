@@ -20,7 +20,7 @@ struct Finished {
   std::vector<nlohmann::json> order;
 };
 
-Finished run_on(int ranks, const TemporaryDirectory& directory) {
+Finished run_on(int ranks, const TempDirectory& directory) {
   TinyRun run{.output = directory / ("ranks-" + std::to_string(ranks)),
               .overrides = kPaperRate,
               .ranks = ranks};
@@ -32,12 +32,12 @@ Finished run_on(int ranks, const TemporaryDirectory& directory) {
 class SameRunOnAnyRanks : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    directory_ = new TemporaryDirectory;
+    directory_ = new TempDirectory;
     for (const int ranks : {1, 2, 4}) runs_[ranks] = run_on(ranks, *directory_);
   }
   static void TearDownTestSuite() { delete directory_; }
 
-  inline static TemporaryDirectory* directory_ = nullptr;
+  inline static TempDirectory* directory_ = nullptr;
   inline static std::map<int, Finished> runs_;
 };
 

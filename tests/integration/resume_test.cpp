@@ -13,7 +13,7 @@ namespace {
 std::size_t steps_done(const std::string& output) { return events(output, "step").size(); }
 
 TEST(Resume, after_ten_kills_of_all_ranks_the_weights_are_bit_identical) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   const std::vector<std::string> long_run = {"schedule.length=200 steps",
                                              "checkpoint.every=7 steps"};
   TinyRun whole{.output = directory / "whole", .overrides = long_run, .ranks = 2};
@@ -48,7 +48,7 @@ TEST(Resume, after_ten_kills_of_all_ranks_the_weights_are_bit_identical) {
 }
 
 TEST(Resume, on_other_numbers_of_ranks_sees_the_same_samples_in_every_step) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun whole{
       .output = directory / "whole", .overrides = {"schedule.length=30 steps"}, .ranks = 1};
   ASSERT_EQ(whole.go().exit_code, 0);
@@ -70,7 +70,7 @@ TEST(Resume, on_other_numbers_of_ranks_sees_the_same_samples_in_every_step) {
 }
 
 TEST(Signals, usr1_writes_a_checkpoint_and_goes_on) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun run{.output = directory / "run",
               .overrides = {"checkpoint.every=1000 steps", "schedule.length=60 steps"},
               .ranks = 2};
@@ -88,7 +88,7 @@ TEST(Signals, usr1_writes_a_checkpoint_and_goes_on) {
 }
 
 TEST(Signals, usr2_writes_a_checkpoint_and_exits_75_and_the_same_command_goes_on) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun run{.output = directory / "run",
               .overrides = {"checkpoint.every=1000 steps", "schedule.length=40 steps"},
               .ranks = 2};
@@ -107,7 +107,7 @@ TEST(Signals, usr2_writes_a_checkpoint_and_exits_75_and_the_same_command_goes_on
 }
 
 TEST(Signals, term_of_a_run_of_one_checkpoints_and_exits_75) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun run{.output = directory / "run",
               .overrides = {"checkpoint.every=1000 steps", "schedule.length=2000 steps"}};
   auto argv = run.command();
@@ -120,7 +120,7 @@ TEST(Signals, term_of_a_run_of_one_checkpoints_and_exits_75) {
 }
 
 TEST(Resume, a_complete_run_says_so_and_changes_nothing) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   const std::string weights = file_bytes(run.output + "/model.safetensors");
@@ -133,7 +133,7 @@ TEST(Resume, a_complete_run_says_so_and_changes_nothing) {
 }
 
 TEST(Resume, a_damaged_newest_checkpoint_is_set_aside_and_the_older_one_used) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun whole{.output = directory / "whole"};
   ASSERT_EQ(whole.go().exit_code, 0);
   TinyRun run{.output = directory / "run"};
@@ -152,7 +152,7 @@ TEST(Resume, a_damaged_newest_checkpoint_is_set_aside_and_the_older_one_used) {
 }
 
 TEST(Resume, without_any_good_checkpoint_exits_77_and_touches_nothing) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   for (const auto& entry :
@@ -167,7 +167,7 @@ TEST(Resume, without_any_good_checkpoint_exits_77_and_touches_nothing) {
 }
 
 TEST(Resume, other_settings_that_change_the_weights_are_refused_with_both_values) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyRun run{.output = directory / "run"};
   ASSERT_EQ(run.go().exit_code, 0);
   run.overrides = {"seed=7"};

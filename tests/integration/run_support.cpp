@@ -20,7 +20,7 @@ const std::string kBundle = BIT_SOURCE_DIRECTORY "/examples/clothing-72.tar";
 class Shards {
  public:
   Shards() {
-    run({"tar", "-xf", kBundle, "-C", directory_.path().string()});
+    run({"tar", "-xf", kBundle, "-C", directory_.path()});
     for (const std::string split : {"train", "validation", "test"}) {
       run({kBin + "/bit-shard", "convert", "--input", directory_ / ("clothing-72/" + split),
            "--output", path(), "--name", "clothing", "--split", split, "--shards", "4", "--threads",
@@ -35,7 +35,7 @@ class Shards {
     if (result.exit_code != 0)
       throw std::runtime_error(argv[0] + " " + argv[1] + " failed: " + result.err);
   }
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
   std::string path_ = directory_ / "shards";
 };
 

@@ -43,7 +43,7 @@ class ShardCli : public testing::Test {
  protected:
   void SetUp() override {
     const auto result = test::run_process({"tar", "-xf", BIT_EXAMPLES "/clothing-72.tar", "-C",
-                                           directory_.path().string(), "clothing-72/test"});
+                                           directory_.path(), "clothing-72/test"});
     ASSERT_EQ(result.exit_code, 0) << result.err;
   }
 
@@ -54,7 +54,7 @@ class ShardCli : public testing::Test {
     return shard(arguments);
   }
 
-  test::TemporaryDirectory directory_;
+  test::TempDirectory directory_;
   std::string input_ = directory_ / "clothing-72/test";
   std::string data_ = directory_ / "data";
   std::string first_shard_ = data_ + "/clothes-test.tfrecord-00000-of-00002";

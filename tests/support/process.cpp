@@ -14,21 +14,14 @@
 namespace bit::test {
 namespace {
 
-std::string read_all(const std::filesystem::path& path) {
+std::string read_all(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
   return text.str();
 }
 
-std::filesystem::path make_directory() {
-  std::string name = (std::filesystem::temp_directory_path() / "bit-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr)
-    throw std::system_error(errno, std::generic_category(), "mkdtemp " + name);
-  return name;
-}
-
-void redirect(const std::filesystem::path& path, int descriptor, int flags) {
+void redirect(const std::string& path, int descriptor, int flags) {
   const int file = open(path.c_str(), flags, 0600);
   if (file < 0 || dup2(file, descriptor) < 0) _exit(126);
 }
@@ -37,8 +30,7 @@ void redirect(const std::filesystem::path& path, int descriptor, int flags) {
 
 Process::Process(const std::vector<std::string>& argv,
                  const std::map<std::string, std::string>& environment,
-                 const std::string& directory)
-    : output_(make_directory()) {
+                 const std::string& directory) {
   std::vector<char*> arguments;
   for (const auto& text : argv) arguments.push_back(const_cast<char*>(text.c_str()));
   arguments.push_back(nullptr);
@@ -62,8 +54,6 @@ Process::~Process() {
     signal_group(SIGKILL);
     waitpid(pid_, &status_, 0);
   }
-  std::error_code ignored;
-  std::filesystem::remove_all(output_, ignored);
 }
 
 void Process::signal(int number) const { kill(pid_, number); }
@@ -89,13 +79,6 @@ ProcessResult run_process(const std::vector<std::string>& argv,
                           const std::map<std::string, std::string>& environment,
                           const std::string& directory) {
   return Process(argv, environment, directory).wait();
-}
-
-TemporaryDirectory::TemporaryDirectory() : path_(make_directory()) {}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 }  // namespace bit::test

@@ -3,10 +3,11 @@
 
 #include <sys/types.h>
 
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "tests/support/temp_directory.h"
 
 namespace bit::test {
 
@@ -36,7 +37,7 @@ class Process {
 
  private:
   pid_t pid_ = -1;
-  std::filesystem::path output_;  // temporary directory with the captured streams
+  TempDirectory output_;  // the captured streams
   int status_ = 0;
   bool reaped_ = false;
 };
@@ -44,19 +45,5 @@ class Process {
 ProcessResult run_process(const std::vector<std::string>& argv,
                           const std::map<std::string, std::string>& environment = {},
                           const std::string& directory = "");
-
-// A new directory that is removed with everything in it.
-class TemporaryDirectory {
- public:
-  TemporaryDirectory();
-  ~TemporaryDirectory();
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace bit::test

@@ -18,7 +18,7 @@ namespace {
 
 using test::Crash;
 using test::FaultyFileSystem;
-using test::TemporaryDirectory;
+using test::TempDirectory;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
@@ -100,7 +100,7 @@ class CheckpointStoreTest : public testing::Test {
     return problem.reason;
   }
 
-  TemporaryDirectory temporary_;
+  TempDirectory temporary_;
   std::string directory_ = temporary_ / "run/checkpoints";
   CheckpointStore store_{posix_file_system(), directory_};
 };
@@ -272,7 +272,7 @@ void run(FileSystem& files, const std::string& directory, Found& progress) {
 }
 
 std::size_t changes_of_run() {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   FaultyFileSystem files(posix_file_system());
   Found progress;
   run(files, directory / "run", progress);
@@ -284,7 +284,7 @@ TEST(CheckpointStoreUnderFaults, a_kill_at_any_moment_loses_no_published_checkpo
   ASSERT_GT(changes, 80u);
   for (std::size_t k = 0; k < changes; ++k) {
     SCOPED_TRACE("killed in change " + std::to_string(k));
-    const TemporaryDirectory temporary;
+    const TempDirectory temporary;
     const std::string directory = temporary / "run";
     FaultyFileSystem files(posix_file_system());
     files.crash_at = k;
@@ -310,7 +310,7 @@ TEST(CheckpointStoreUnderFaults, a_kill_while_cleaning_up_after_a_kill_loses_not
   for (std::size_t k = 0; k < changes; ++k) {
     for (std::size_t again = 0;; ++again) {
       SCOPED_TRACE("killed in change " + std::to_string(k) + ", then " + std::to_string(again));
-      const TemporaryDirectory temporary;
+      const TempDirectory temporary;
       const std::string directory = temporary / "run";
       Found progress;
       FaultyFileSystem files(posix_file_system());
@@ -336,7 +336,7 @@ TEST(CheckpointStoreUnderFaults, an_operation_that_fails_anywhere_leaves_good_ch
   const std::size_t changes = changes_of_run();
   for (std::size_t k = 0; k < changes; ++k) {
     SCOPED_TRACE("change " + std::to_string(k) + " fails");
-    const TemporaryDirectory temporary;
+    const TempDirectory temporary;
     const std::string directory = temporary / "run";
     FaultyFileSystem files(posix_file_system());
     files.fail_at = k;
@@ -356,7 +356,7 @@ TEST(CheckpointStoreUnderFaults, a_full_disk_is_named_and_earlier_checkpoints_st
     std::size_t failures = 0;
     for (std::size_t k = 0;; ++k) {
       SCOPED_TRACE("full from change " + std::to_string(k));
-      const TemporaryDirectory temporary;
+      const TempDirectory temporary;
       const std::string directory = temporary / "run";
       CheckpointStore good(posix_file_system(), directory);
       write(good, 1, 1.0f);
