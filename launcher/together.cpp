@@ -42,7 +42,8 @@ void together(cluster::Communicator& communicator, const std::function<void()>& 
   }
 }
 
-std::string from_rank_zero(cluster::Communicator& communicator, const std::function<std::string()>& work) {
+std::string from_rank_zero(cluster::Communicator& communicator,
+                           const std::function<std::string()>& work) {
   std::string text;
   std::string outcome;
   if (communicator.rank() == 0) outcome = outcome_of([&] { text = work(); });

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include "trainer/kernels/convolution.h"
 #include "trainer/kernels/group_norm_relu.h"
 #include "trainer/kernels/weight_standardization.h"
 
@@ -98,6 +99,24 @@ struct FusedGroupNormRelu : torch::autograd::Function<FusedGroupNormRelu> {
   }
 };
 
+struct Convolution : torch::autograd::Function<Convolution> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& kernel,
+                            std::int64_t stride, std::int64_t padding) {
+    context->save_for_backward({x, kernel});
+    context->saved_data["stride"] = stride;
+    context->saved_data["padding"] = padding;
+    return kernels::convolve(x, kernel, stride, padding);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const auto result = kernels::convolve_backward(
+        saved[0], saved[1], gradients[0], context->saved_data["stride"].toInt(),
+        context->saved_data["padding"].toInt(), context->needs_input_grad(0));
+    return {result.dx, result.dkernel, at::Tensor(), at::Tensor()};
+  }
+};
+
 }  // namespace
 
 at::Tensor standardize_weight(const at::Tensor& weight, at::ScalarType dtype) {
@@ -115,8 +134,12 @@ at::Tensor zero_pad_max_pool(const at::Tensor& x) {
 }
 
 at::Tensor StdConv2d::operator()(const at::Tensor& x) const {
-  const at::Tensor kernel = standardize_weight(weight, x.scalar_type());
-  return at::conv2d(x, kernel, {}, stride, padding);
+  if (!x.is_cpu()) {
+    return at::conv2d(x, standardize_weight(weight, x.scalar_type()), {}, stride, padding);
+  }
+  const at::Tensor kernel = standardize_weight(weight, kernels::convolution_type(x.scalar_type()));
+  return Convolution::apply(x, kernel, static_cast<std::int64_t>(stride),
+                            static_cast<std::int64_t>(padding));
 }
 
 namespace reference {
