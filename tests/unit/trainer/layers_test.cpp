@@ -156,6 +156,46 @@ TEST(WeightStandardizationEdge, of_a_constant_kernel_is_zero) {
   EXPECT_TRUE(at::equal(result, at::zeros({2, 4, 1, 1})));
 }
 
+struct ConvolutionCase {
+  std::int64_t in, out, kernel;
+  int stride;
+  std::int64_t height, width;
+};
+
+class Convolution : public testing::TestWithParam<ConvolutionCase> {};
+
+TEST_P(Convolution, agrees_with_plain_operators) {
+  const ConvolutionCase& c = GetParam();
+  const int padding = static_cast<int>(c.kernel / 2);
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor image = normal({2, c.in, c.height, c.width}, 12).to(type);
+    const at::Tensor x =
+        image.contiguous(at::MemoryFormat::ChannelsLast).clone().set_requires_grad(true);
+    const at::Tensor x_plain = image.to(at::kFloat).clone().set_requires_grad(true);
+    const at::Tensor start = 0.05 * normal({c.out, c.in, c.kernel, c.kernel}, 13);
+    const at::Tensor weight = start.clone().set_requires_grad(true);
+    const at::Tensor weight_plain = start.clone().set_requires_grad(true);
+    const at::Tensor y = StdConv2d{weight, c.stride, padding}(x);
+    const at::Tensor expected = at::conv2d(
+        x_plain, reference::standardize_weight(weight_plain, at::kFloat), {}, c.stride, padding);
+    ASSERT_EQ(y.sizes(), expected.sizes());
+    ASSERT_EQ(y.scalar_type(), type);
+    const at::Tensor dy = normal(y.sizes().vec(), 14).to(type);
+    y.backward(dy);
+    expected.backward(dy.to(at::kFloat));
+    const double tolerance = type == at::kFloat ? 1e-5 : 1e-2;
+    EXPECT_LT(difference(y, expected), tolerance);
+    EXPECT_LT(difference(x.grad(), x_plain.grad()), tolerance);
+    EXPECT_LT(difference(weight.grad(), weight_plain.grad()), tolerance);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, Convolution,
+    testing::Values(ConvolutionCase{32, 64, 1, 1, 4, 4}, ConvolutionCase{32, 64, 1, 2, 7, 6},
+                    ConvolutionCase{64, 32, 1, 2, 1, 1}, ConvolutionCase{32, 32, 3, 1, 5, 4},
+                    ConvolutionCase{32, 64, 3, 2, 7, 6}, ConvolutionCase{3, 32, 7, 2, 15, 17}));
+
 TEST(ZeroPadMaxPool, lets_the_padding_win_over_negative_values) {
   const at::Tensor y = zero_pad_max_pool(at::full({1, 32, 6, 6}, -2.0F));
   ASSERT_EQ(y.sizes(), at::IntArrayRef({1, 32, 3, 3}));
