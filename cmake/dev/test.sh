@@ -13,7 +13,6 @@ run_test() {
   step "Configure (release)" configure release
   step "Format" check_format
   step "Build (release)" compile release
-  step "clang-tidy" check_tidy
   ((${#wanted[@]} > 0)) || step "Oracles" ensure_oracles
   prepare_mpi
   step "Tests" ctest --test-dir build/release --output-on-failure --no-tests=error "${wanted[@]}"
