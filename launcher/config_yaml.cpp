@@ -1,9 +1,11 @@
 // Walks the YAML file along the descriptor of RunConfig. Every mistake is noted with its place and
 // the walk goes on.
 #include <fmt/core.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <optional>
 #include <sstream>
 
 #include "launcher/config_fields.h"
@@ -61,6 +63,35 @@ std::string found(const YAML::Node& node) {
 
 Scalar scalar_of(const YAML::Node& node) { return {node.Scalar(), node.Tag() == "!"}; }
 
+// Where the last document starts that the parser came to.
+class DocumentStart final : public YAML::EventHandler {
+ public:
+  YAML::Mark mark;
+
+ private:
+  using Anchor = YAML::anchor_t;
+  using Style = YAML::EmitterStyle::value;
+  void OnDocumentStart(const YAML::Mark& start) override { mark = start; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, Anchor) override {}
+  void OnAlias(const YAML::Mark&, Anchor) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, Anchor, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, Anchor, Style) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, Anchor, Style) override {}
+  void OnMapEnd() override {}
+};
+
+// Place of a second document. YAML::LoadAll would tell as well, but it does not end on some texts
+// (a comma at the start): it takes what it cannot read for one empty document after the other.
+std::optional<YAML::Mark> second_document(const std::string& yaml) {
+  std::istringstream text(yaml);
+  YAML::Parser parser(text);
+  DocumentStart start;
+  if (parser.HandleNextDocument(start) && parser.HandleNextDocument(start)) return start.mark;
+  return std::nullopt;
+}
+
 void YamlWalk::read(std::string_view yaml) {
   check_tabs(yaml);
   if (mistakes_.empty()) read_document(yaml);
@@ -88,21 +119,17 @@ void YamlWalk::check_tabs(std::string_view yaml) {
 
 void YamlWalk::read_document(std::string_view yaml) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(yaml));
-    if (documents.empty() || documents.front().IsNull()) {
-      note(mark_at(0, 0), "the file is empty: expected settings such as 'output: runs/first'");
-      return;
-    }
-    if (documents.size() > 1) {
-      note(documents[1].Mark(), "a second document ('---'): expected one");
-    }
-    const YAML::Node& root = documents.front();
-    if (!root.IsMap()) {
+    const YAML::Node root = YAML::Load(std::string(yaml));
+    const auto second = second_document(std::string(yaml));
+    if (second) note(*second, "a second document starts here: expected one");
+    if (root.IsMap()) {
+      read_group(root, root.Mark(), "", reading_.config);
+    } else if (!root.IsNull()) {
       note(root.Mark(),
            "the file " + found(root) + ": expected settings such as 'output: runs/first'");
-      return;
+    } else if (!second) {
+      note(mark_at(0, 0), "the file is empty: expected settings such as 'output: runs/first'");
     }
-    read_group(root, root.Mark(), "", reading_.config);
   } catch (const YAML::Exception& error) {
     note(error.mark, "this is not YAML: " + error.msg);
   }

@@ -203,7 +203,12 @@ TEST(Config, explains_files_that_are_no_mapping) {
       ElementsAre(
           "x.yaml:1:1: the file is a list: expected settings such as 'output: runs/first'"));
   EXPECT_THAT(mistakes_of(kMinimal + "---\nbatch: 3\n"),
-              ElementsAre("x.yaml:5:1: a second document ('---'): expected one"));
+              ElementsAre("x.yaml:4:1: a second document starts here: expected one"));
+}
+
+TEST(Config, refuses_text_that_starts_with_what_cannot_be_read) {
+  EXPECT_THAT(mistakes_of(", {a: b}\n"),
+              ElementsAre("x.yaml:1:1: a second document starts here: expected one"));
 }
 
 TEST(Config, points_at_the_place_where_the_syntax_breaks) {
