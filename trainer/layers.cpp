@@ -105,14 +105,15 @@ struct Convolution : torch::autograd::Function<Convolution> {
     context->save_for_backward({x, kernel});
     context->saved_data["stride"] = stride;
     context->saved_data["padding"] = padding;
-    return kernels::convolve(x, kernel, stride, padding);
+    return kernels::convolve(x, kernel, {stride, padding});
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
-    const auto result = kernels::convolve_backward(
-        saved[0], saved[1], gradients[0], context->saved_data["stride"].toInt(),
-        context->saved_data["padding"].toInt(), context->needs_input_grad(0));
+    const kernels::ConvolutionStep step = {context->saved_data["stride"].toInt(),
+                                           context->saved_data["padding"].toInt()};
+    const auto result = kernels::convolve_backward(saved[0], saved[1], gradients[0], step,
+                                                   context->needs_input_grad(0));
     return {result.dx, result.dkernel, at::Tensor(), at::Tensor()};
   }
 };
