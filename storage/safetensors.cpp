@@ -189,15 +189,13 @@ std::string make_header(std::span<const TensorView* const> order,
 std::size_t dtype_bytes(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].bytes; }
 std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].name; }
 
-WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
-                                     std::span<const TensorView> tensors,
+WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata) {
   const auto order = file_order(tensors);
   const std::string header = make_header(order, metadata);
-  const auto file = files.create(path);
   WrittenSafetensors written;
   const auto append = [&](std::span<const std::byte> bytes) {
-    file->append(bytes);
+    file.append(bytes);
     written.bytes += bytes.size();
     written.crc32c = crc32c(bytes, written.crc32c);
   };
@@ -207,6 +205,14 @@ WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
                                tensor->bytes.size(), crc32c(tensor->bytes)});
     append(tensor->bytes);
   }
+  return written;
+}
+
+WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
+                                     std::span<const TensorView> tensors,
+                                     const std::map<std::string, std::string>& metadata) {
+  const auto file = files.create(path);
+  WrittenSafetensors written = write_safetensors(*file, tensors, metadata);
   file->sync();
   file->close();
   return written;

@@ -48,6 +48,9 @@ struct WrittenSafetensors {
 WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
                                      std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata = {});
+// The same into an open, empty file, which the caller syncs and closes.
+WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
+                                     const std::map<std::string, std::string>& metadata = {});
 
 // A mapped, strictly checked file: header of at most 100 MB, no overlap, no holes, no overflow, no
 // duplicate names.
