@@ -1,8 +1,11 @@
+// clang-format off
 // Names in the directory, and what a kill leaves of each (docs/checkpoints.md):
-//   step-<n>             published            tmp-step-<n>-<nonce>  being written: of no value
-//   replaced-step-<n>    set aside while step-<n> is published again; counts as step-<n> when that
-//   is missing trash-step-<n>       being removed        corrupt-step-<n>[-<k>]  quarantined, for
-//   people to look at
+//   step-<n>               published
+//   tmp-step-<n>-<nonce>   being written: of no value
+//   replaced-step-<n>      set aside while step-<n> is published again; counts as it when that is missing
+//   trash-step-<n>         being removed
+//   corrupt-step-<n>[-<k>] quarantined, for people to look at
+// clang-format on
 #include "storage/checkpoint_store.h"
 
 #include <algorithm>
