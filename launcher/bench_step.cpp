@@ -1,7 +1,6 @@
 // bit-bench step: images a second of forward, backward and update on one process, without data or
 // other ranks.
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -16,6 +15,7 @@
 #include "launcher/bench.h"
 #include "trainer/loss.h"
 #include "trainer/optimizer.h"
+#include "trainer/prepare_cpu.h"
 #include "trainer/resnet_v2.h"
 
 namespace bit::launcher {
@@ -162,7 +162,7 @@ int bench_step(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
-  at::set_num_threads(settings.threads);
+  trainer::prepare_cpu(settings.threads);
   Workload workload(settings);
   report(settings, measure(workload, settings.seconds));
   return 0;

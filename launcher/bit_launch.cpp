@@ -1,7 +1,6 @@
 // bit-launch RUN.yaml [key.sub=value ...]: a run, alone or under mpirun. Rank 0 reads the
 // configuration, all ranks agree on it, on the binary and on the dataset, and only then work. The
 // same command resumes.
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -32,6 +31,7 @@
 #include "storage/crc32c.h"
 #include "storage/dataset.h"
 #include "storage/file.h"
+#include "trainer/prepare_cpu.h"
 #include "trainer/train_loop.h"
 
 namespace bit::launcher {
@@ -155,7 +155,7 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
     return std::string();
   });
   trainer::MetricSinks silent;
-  at::set_num_threads(static_cast<int>(plan.compute_threads));
+  trainer::prepare_cpu(static_cast<int>(plan.compute_threads));
   trainer::RunControl control;
   control.take_checkpoint_request = [&] { return signals.take_checkpoint_request(); };
   control.stop_reason = [&]() -> std::string {
