@@ -28,20 +28,24 @@ Bitmap make_bitmap() {
   return bitmap;
 }
 
-// Processing units of this host that the process may run on: what cgroups allow, and what it is
-// bound to (mpirun binds).
-Bitmap usable_units() {
+// Processing units of this host: what cgroups allow, and of these what the process is bound to.
+struct Units {
+  Bitmap allowed = make_bitmap();
+  Bitmap usable = make_bitmap();
+};
+
+Units find_units() {
   hwloc_topology* raw = nullptr;
   if (hwloc_topology_init(&raw) != 0) throw std::runtime_error("hwloc: cannot start");
   const std::unique_ptr<hwloc_topology, DestroyTopology> topology(raw);
   if (hwloc_topology_load(raw) != 0) throw std::runtime_error("hwloc: cannot read the topology");
-  const hwloc_const_bitmap_t allowed = hwloc_topology_get_allowed_cpuset(raw);
-  Bitmap usable = make_bitmap();
-  if (hwloc_get_cpubind(raw, usable.get(), HWLOC_CPUBIND_PROCESS) != 0) {
-    hwloc_bitmap_copy(usable.get(), allowed);
+  Units units;
+  hwloc_bitmap_copy(units.allowed.get(), hwloc_topology_get_allowed_cpuset(raw));
+  if (hwloc_get_cpubind(raw, units.usable.get(), HWLOC_CPUBIND_PROCESS) != 0) {
+    hwloc_bitmap_copy(units.usable.get(), units.allowed.get());
   }
-  hwloc_bitmap_and(usable.get(), usable.get(), allowed);
-  return usable;
+  hwloc_bitmap_and(units.usable.get(), units.usable.get(), units.allowed.get());
+  return units;
 }
 
 std::string text_of(const Bitmap& bitmap) {
@@ -86,13 +90,13 @@ std::string host_name() {
 }
 
 Topology find_topology(Communicator& communicator) {
-  const Bitmap own = usable_units();
-  const auto units = communicator.all_gather(text_of(own));
+  const Units own = find_units();
+  const auto units = communicator.all_gather(text_of(own.usable));
   const int quota = cgroup_cores();
 
   Topology topology;
   topology.hosts = communicator.all_gather(communicator.host());
-  topology.cores = std::min(count(own), quota);
+  topology.cores = std::min(count(own.usable), quota);
   topology.local_ranks = 0;
   const Bitmap together = make_bitmap();
   const Bitmap one = make_bitmap();
@@ -104,6 +108,7 @@ Topology find_topology(Communicator& communicator) {
     hwloc_bitmap_or(together.get(), together.get(), one.get());
   }
   topology.host_cores = std::min(count(together), quota);
+  topology.allowed_cores = std::min(count(own.allowed), quota);
   return topology;
 }
 

@@ -13,7 +13,10 @@ struct Topology {
   int local_ranks = 1;  // ranks of this host
   int cores =
       1;  // processing units that this process may run on (hwloc, honours affinity and cgroups)
-  int host_cores = 1;              // processing units that all ranks of this host together may use
+  int host_cores = 1;  // processing units that all ranks of this host together may use
+  // Processing units of this host that its cgroups allow, whatever the ranks are bound to (mpirun
+  // binds them).
+  int allowed_cores = 1;
   std::vector<std::string> hosts;  // [rank]
 };
 
