@@ -15,6 +15,8 @@
 namespace bit::launcher {
 namespace {
 
+constexpr std::string_view kOverride = "override ";  // what places of overrides start with
+
 std::string all_lines(const std::vector<ConfigMistake>& mistakes) {
   std::string text;
   for (const ConfigMistake& mistake : mistakes) {
@@ -55,23 +57,53 @@ void set_defaults(Reading& reading, const std::string& name) {
                    });
 }
 
-// Line and column of "name:line:column"; places without them come after those with.
-std::tuple<bool, long, long> position(const std::string& where, const std::string& name) {
-  const std::string prefix = name + ":";
-  if (!where.starts_with(prefix)) return {true, 0, 0};
+// Where a place stands among the others: those of the file by line and column, then overrides by
+// their number.
+std::tuple<bool, long, long> position(std::string_view where, const std::string& name) {
+  const bool in_file = where.starts_with(name + ":");
+  where.remove_prefix(std::min(where.size(), in_file ? name.size() + 1 : kOverride.size()));
   long line = 0;
   long column = 0;
   const char* end = where.data() + where.size();
-  const auto [colon, error] = std::from_chars(where.data() + prefix.size(), end, line);
-  if (error != std::errc() || colon == end) return {true, 0, 0};
-  std::from_chars(colon + 1, end, column);
-  return {false, line, column};
+  const auto [colon, error] = std::from_chars(where.data(), end, line);
+  if (in_file && error == std::errc() && colon != end) std::from_chars(colon + 1, end, column);
+  return {!in_file, line, column};
 }
 
 }  // namespace
 
 ConfigError::ConfigError(std::vector<ConfigMistake> mistakes)
     : std::runtime_error(all_lines(mistakes)), mistakes_(std::move(mistakes)) {}
+
+ConfigMistake mistake_about(const std::string& key, const std::string& what,
+                            const Origins& origins) {
+  const auto origin = origins.find(key);
+  return {origin == origins.end() ? "configuration" : origin->second, key + " " + what};
+}
+
+// No argument of a program and no path holds a NUL.
+std::string pack_origins(const Origins& origins) {
+  std::string text;
+  for (const auto& [key, origin] : origins) {
+    for (const std::string& part : {key, origin}) (text += part) += '\0';
+  }
+  return text;
+}
+
+Origins unpack_origins(std::string_view text) {
+  Origins origins;
+  const auto next = [&] {
+    const std::size_t end = std::min(text.find('\0'), text.size());
+    std::string part(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return part;
+  };
+  while (!text.empty()) {
+    std::string key = next();
+    origins.insert_or_assign(std::move(key), next());
+  }
+  return origins;
+}
 
 LoadedConfig parse_config(std::string_view yaml, const std::string& name,
                           const std::vector<std::string>& overrides) {

@@ -30,11 +30,21 @@ class ConfigError : public std::runtime_error {
   std::vector<ConfigMistake> mistakes_;
 };
 
+// Dotted key -> where its value comes from: "file:line:column", "override 3 (seed=1)", "default".
+using Origins = std::map<std::string, std::string>;
+
 struct LoadedConfig {
   schemas::RunConfig config;  // every field set: the YAML's, an override's or the default
-  // Dotted key -> where its value comes from: "file:line:column", "override", "default".
-  std::map<std::string, std::string> origins;
+  Origins origins;
 };
+
+// A mistake about the value of `key`, said where that value comes from: "<key> <what>".
+ConfigMistake mistake_about(const std::string& key, const std::string& what,
+                            const Origins& origins);
+
+// Origins as one text and back, for the other ranks.
+std::string pack_origins(const Origins& origins);
+Origins unpack_origins(std::string_view text);
 
 // `overrides` are "key.sub=value"; they win over the file, the last one over the first. Throws
 // ConfigError, also when the file cannot be read.
@@ -46,8 +56,7 @@ LoadedConfig parse_config(std::string_view yaml, const std::string& name,
 // YAML that load_config reads back to the same configuration. With `origins`, each line ends in a
 // comment that says where its value comes from; with `comments`, each field is preceded by its
 // meaning.
-std::string print_config(const schemas::RunConfig& config,
-                         const std::map<std::string, std::string>* origins = nullptr,
+std::string print_config(const schemas::RunConfig& config, const Origins* origins = nullptr,
                          bool comments = false);
 
 // docs/config.md, from the schema alone.

@@ -4,6 +4,7 @@
 
 #include "launcher/config_fields.h"
 #include "launcher/config_reader.h"
+#include "trainer/resnet_v2.h"
 
 namespace bit::launcher {
 namespace {
@@ -14,10 +15,8 @@ class Checks {
 
   void note(const std::string& key, std::string what) {
     const auto origin = reading_.origins.find(key);
-    const std::string where = origin == reading_.origins.end() ? name_
-                              : origin->second == "override"   ? "override (" + key + ")"
-                                                               : origin->second;
-    reading_.mistakes.push_back({where, key + " " + std::move(what)});
+    reading_.mistakes.push_back(
+        {origin == reading_.origins.end() ? name_ : origin->second, key + " " + std::move(what)});
   }
 
   bool usable(std::initializer_list<const char*> keys) const {
@@ -93,12 +92,29 @@ void check_schedule(const schemas::RunConfig& config, Checks& checks) {
   }
 }
 
+void check_model(const schemas::RunConfig& config, Checks& checks) {
+  if (!checks.usable({"model.name"})) return;
+  const std::string& name = config.model().name();
+  try {
+    trainer::parse_model_name(name, 1);
+  } catch (const std::invalid_argument&) {
+    // Those of the paper, and the smallest: a slip of the finger is near one of them.
+    const auto near = nearest(
+        name, {"R50x1", "R50x3", "R101x1", "R101x3", "R152x2", "R152x4", "R26x1", "R26x0.5"});
+    checks.note("model.name",
+                fmt::format("is '{}': expected a depth (26, 50, 101, 152) and a width in steps of "
+                            "0.5, such as R50x1 or R26x0.5{}",
+                            name, near ? "; did you mean '" + *near + "'?" : ""));
+  }
+}
+
 }  // namespace
 
 void check_together(const std::string& name, Reading& reading) {
   Checks checks(name, reading);
   const schemas::RunConfig& config = reading.config;
   check_divisors(config, checks);
+  check_model(config, checks);
   check_crops(config, checks);
   check_schedule(config, checks);
   checks.positive("schedule.length", config.schedule().length());
@@ -107,7 +123,9 @@ void check_together(const std::string& name, Reading& reading) {
   const std::string& address = config.metrics().prometheus();
   if (!address.empty() && !parse_listen_address(address)) {
     checks.note("metrics.prometheus",
-                fmt::format("is '{}': expected an address such as :9400 or 0.0.0.0:9400", address));
+                fmt::format("is '{}': expected an address such as :9400 or 0.0.0.0:9400, with a "
+                            "port of 0 to 65535",
+                            address));
   }
 }
 

@@ -17,34 +17,6 @@
 namespace bit::launcher {
 namespace {
 
-std::string joined(const std::vector<std::string>& words, std::string_view separator) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += separator;
-    text += word;
-  }
-  return text;
-}
-
-// Edit distance in which a swap of two neighbours counts once (optimal string alignment).
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::vector<std::size_t>> cost(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) {
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        cost[i][j] = i + j;
-        continue;
-      }
-      const std::size_t change = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      cost[i][j] = std::min({cost[i - 1][j] + 1, cost[i][j - 1] + 1, change});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return cost[a.size()][b.size()];
-}
-
 std::vector<std::string> names_in(const Descriptor& group) {
   std::vector<std::string> names;
   for (int i = 0; i < group.field_count(); ++i) names.push_back(group.field(i)->name());
@@ -195,20 +167,6 @@ std::string default_text(const FieldDescriptor& field) {
 
 void for_each_setting(schemas::RunConfig& config, const VisitSetting& visit) {
   visit_group(config, "", visit);
-}
-
-std::optional<std::string> nearest(std::string_view text, const std::vector<std::string>& names) {
-  if (text.size() > 64) return std::nullopt;  // not a slip of the finger
-  std::optional<std::string> best;
-  std::size_t best_distance = (text.size() + 2) / 3 + 1;
-  for (const std::string& name : names) {
-    const std::size_t d = distance(text, name);
-    if (d < best_distance) {
-      best_distance = d;
-      best = name;
-    }
-  }
-  return best;
 }
 
 std::string suggestion(const Descriptor& here, const std::string& group, const std::string& key,

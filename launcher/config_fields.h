@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "launcher/config.h"
+#include "launcher/words.h"
 
 namespace bit::launcher {
 
@@ -54,10 +55,6 @@ void for_each_setting(schemas::RunConfig& config, const VisitSetting& visit);
 // you mean ...?" or the keys there are. `dotted` names are given in full, as overrides need them.
 std::string suggestion(const Descriptor& here, const std::string& group, const std::string& key,
                        bool dotted);
-// The nearest of `names` by edit distance (a swap of neighbours counts once); nullopt when none is
-// near.
-std::optional<std::string> nearest(std::string_view text, const std::vector<std::string>& names);
-
 // Comment that stands before a field or message of the schema, lines joined; empty when there is
 // none.
 std::string comment_of(const std::string& full_name);

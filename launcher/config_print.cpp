@@ -73,8 +73,15 @@ std::string comment_lines(const std::string& comment, const std::string& indent)
   return out;
 }
 
+// An origin may quote an override, and that may hold anything.
+std::string one_line(std::string text) {
+  std::ranges::replace_if(
+      text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
 struct Style {
-  const std::map<std::string, std::string>* origins;
+  const Origins* origins;
   bool comments;
 };
 
@@ -100,7 +107,7 @@ void print_group(const Message& group, const std::string& prefix, const std::str
       const auto origin = style.origins->find(key);
       if (origin != style.origins->end()) {
         line.resize(std::max<std::size_t>(line.size() + 2, 40), ' ');
-        line += "# " + origin->second;
+        line += "# " + one_line(origin->second);
       }
     }
     out += line + "\n";
@@ -109,8 +116,7 @@ void print_group(const Message& group, const std::string& prefix, const std::str
 
 }  // namespace
 
-std::string print_config(const schemas::RunConfig& config,
-                         const std::map<std::string, std::string>* origins, bool comments) {
+std::string print_config(const schemas::RunConfig& config, const Origins* origins, bool comments) {
   std::string out;
   print_group(config, "", "", {origins, comments}, out);
   return out;

@@ -2,7 +2,6 @@
 // mistakes and goes on. Internal to the config_*.cpp files.
 #pragma once
 
-#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -14,8 +13,7 @@ namespace bit::launcher {
 
 struct Reading {
   schemas::RunConfig config;
-  std::map<std::string, std::string>
-      origins;                          // dotted key -> place; only of settings that were given
+  Origins origins;                      // only of settings that were given
   std::set<std::string> rejected;       // dotted keys whose value could not be used
   std::vector<ConfigMistake> mistakes;  // in order of their places
 };

@@ -244,7 +244,7 @@ class OverrideWalk {
   void set(Message& message, const FieldDescriptor& field) {
     message.GetReflection()->ClearField(&message, &field);
     reading_.rejected.erase(key_);
-    reading_.origins[key_] = "override";
+    reading_.origins[key_] = where_;
     const std::size_t before = reading_.mistakes.size();
     if (field.is_repeated()) {
       set_list(message, field);

@@ -7,13 +7,16 @@
 
 #include "launcher/config.h"
 #include "launcher/version.h"
+#include "launcher/words.h"
 
 namespace bit::launcher {
 namespace {
 
 constexpr std::uint64_t kDefaultLanes = 64;
 constexpr std::uint64_t kDefaultWindow = 16384;
-constexpr int kCoresForSplit = 4;  // from here on decoders get cores of their own
+constexpr unsigned kCoresPerDecoder = 4;  // when nothing is said: compute needs most of them
+
+std::uint64_t u64(int value) { return static_cast<std::uint64_t>(value); }
 
 // Largest divisor of `number` that is at most `limit` and a multiple of `factor`; 0 when there is
 // none.
@@ -26,16 +29,17 @@ std::uint64_t largest_divisor(std::uint64_t number, std::uint64_t limit, std::ui
 
 class Planner {
  public:
-  Planner(const schemas::RunConfig& config, const DatasetFacts& train,
+  Planner(const LoadedConfig& loaded, const DatasetFacts& train,
           const std::optional<DatasetFacts>& evaluation)
-      : config_(config), evaluation_(evaluation) {
+      : config_(loaded.config), origins_(loaded.origins), evaluation_(evaluation) {
     plan_.data = train;
   }
 
-  RunPlan make(int ranks, int local_ranks, int host_cores) {
-    plan_.ranks = ranks;
-    plan_.local_ranks = local_ranks;
-    plan_.host_cores = host_cores;
+  RunPlan make(const cluster::Topology& topology) {
+    plan_.ranks = static_cast<int>(topology.hosts.size());
+    plan_.local_ranks = topology.local_ranks;
+    plan_.host_cores = topology.host_cores;
+    check_binding(topology);
     plan_threads();
     plan_batch();
     plan_model();
@@ -50,10 +54,15 @@ class Planner {
   }
 
  private:
-  void mistake(const char* key, std::string what) { mistakes_.push_back({key, std::move(what)}); }
+  // `what` goes on after the name of the setting.
+  void mistake(const char* key, const std::string& what) {
+    mistakes_.push_back(mistake_about(key, what, origins_));
+  }
   void warn(std::string what) { plan_.warnings.push_back(std::move(what)); }
 
+  void check_binding(const cluster::Topology& topology);
   void plan_threads();
+  void check_threads(unsigned cores);
   void plan_batch();
   void plan_model();
   void plan_order();
@@ -62,52 +71,67 @@ class Planner {
   void plan_memory();
 
   const schemas::RunConfig& config_;
+  const Origins& origins_;
   const std::optional<DatasetFacts>& evaluation_;
   RunPlan plan_;
   std::vector<ConfigMistake> mistakes_;
 };
 
-// With four or more cores a rank gives a quarter of them to its decoders; with fewer, one decoder
-// shares the cores with the compute threads.
+void Planner::check_binding(const cluster::Topology& topology) {
+  if (topology.host_cores >= topology.allowed_cores) return;
+  warn(fmt::format(
+      "{} of this host {} bound to {} of its {} cores; under mpirun, --bind-to none "
+      "(or --map-by socket:PE=...) gives the others",
+      counted(u64(topology.local_ranks), "rank"), topology.local_ranks == 1 ? "is" : "are",
+      topology.host_cores, topology.allowed_cores));
+}
+
+// Compute and decoder threads of a rank fit its cores unless it has only one, or the settings say
+// otherwise. Reader threads wait for disks and are not counted.
 void Planner::plan_threads() {
-  const int cores = std::max(1, plan_.host_cores / plan_.local_ranks);
-  const auto whole = static_cast<unsigned>(cores);
-  const unsigned split = cores >= kCoresForSplit ? std::max(1u, whole / 4) : 0;
+  const auto cores = static_cast<unsigned>(std::max(1, plan_.host_cores / plan_.local_ranks));
   const unsigned threads = config_.threads();
   const unsigned decoders = config_.data().decoder_threads();
-  plan_.decoder_threads = decoders > 0                     ? decoders
-                          : threads > 0 && threads < whole ? whole - threads
-                          : threads == 0                   ? std::max(1u, split)
-                                                           : 1;
-  const unsigned given_away =
-      cores >= kCoresForSplit ? std::min(plan_.decoder_threads, whole - 1) : 0;
-  plan_.compute_threads = threads > 0 ? threads : whole - given_away;
+  const unsigned left = threads > 0 && threads < cores ? cores - threads : 1;
+  plan_.decoder_threads = decoders > 0  ? decoders
+                          : threads > 0 ? left
+                                        : std::max(1u, cores / kCoresPerDecoder);
+  plan_.compute_threads =
+      threads > 0 ? threads : cores - std::min(plan_.decoder_threads, cores - 1);
   plan_.reader_threads = config_.data().reader_threads();
-  const auto host_threads = static_cast<std::uint64_t>(plan_.local_ranks) * plan_.compute_threads;
-  if (host_threads > static_cast<std::uint64_t>(plan_.host_cores)) {
-    const std::string what =
-        fmt::format("{} ranks on this host with {} compute threads each exceed its {} cores",
-                    plan_.local_ranks, plan_.compute_threads, plan_.host_cores);
+  check_threads(cores);
+}
+
+void Planner::check_threads(unsigned cores) {
+  const auto host_threads = u64(plan_.local_ranks) * plan_.compute_threads;
+  if (host_threads > u64(plan_.host_cores)) {
+    const std::string what = fmt::format(
+        "{} on this host with {} each exceed its {}", counted(u64(plan_.local_ranks), "rank"),
+        counted(plan_.compute_threads, "compute thread"), counted(u64(plan_.host_cores), "core"));
     if (config_.oversubscribe()) {
       warn(what + "; oversubscribe allows it, but it will be slow");
     } else {
-      mistake("threads", what + "; start fewer ranks, lower threads, or set oversubscribe: true");
+      mistake("threads", fmt::format("is {}: {}; start fewer ranks, lower threads, or set "
+                                     "oversubscribe: true",
+                                     config_.threads(), what));
     }
-  } else if (decoders > whole) {
-    warn(fmt::format("{} decoder threads of each rank share {} cores", decoders, cores));
+  } else if (plan_.compute_threads + plan_.decoder_threads > cores) {
+    warn(fmt::format("{} and {} of each rank share {}",
+                     counted(plan_.compute_threads, "compute thread"),
+                     counted(plan_.decoder_threads, "decoder thread"), counted(cores, "core")));
   }
 }
 
 void Planner::plan_batch() {
-  const auto ranks = static_cast<std::uint64_t>(plan_.ranks);
+  const auto ranks = u64(plan_.ranks);
   const std::uint64_t batch = config_.batch();
   const std::uint64_t accumulate = config_.optimizer().accumulate();
   plan_.order.batch = batch;
   if (batch % (ranks * accumulate) != 0) {
-    mistake("batch",
-            fmt::format(
-                "{} images cannot be split over {} ranks x {} micro-steps (optimizer.accumulate)",
-                batch, ranks, accumulate));
+    mistake("batch", fmt::format("is {}: it cannot be split over {} ranks x {} micro-steps "
+                                 "(optimizer.accumulate); {} can",
+                                 batch, ranks, accumulate,
+                                 (batch / (ranks * accumulate) + 1) * ranks * accumulate));
     return;
   }
   plan_.rank_batch = batch / ranks;
@@ -116,37 +140,32 @@ void Planner::plan_batch() {
   if (plan_.order.lanes % ranks != 0) {
     std::uint64_t fits = largest_divisor(batch, kDefaultLanes, ranks);
     if (fits == 0) fits = ranks;  // divides the batch, as checked above
-    mistake("data.lanes",
-            fmt::format("{} lanes cannot be split over {} ranks; set data.lanes to {}",
-                        plan_.order.lanes, ranks, fits));
+    mistake("data.lanes", fmt::format("is {}: {} lanes cannot be split over {} ranks; {} can",
+                                      config_.data().lanes(), plan_.order.lanes, ranks, fits));
   }
   if (plan_.data.records < batch) {
-    mistake("batch", fmt::format("the split '{}' has {} records, fewer than one batch of {}",
-                                 config_.data().split(), plan_.data.records, batch));
+    mistake("batch", fmt::format("is {}: the split '{}' has only {} records", batch,
+                                 config_.data().split(), plan_.data.records));
   }
 }
 
 void Planner::plan_model() {
   const std::uint32_t classes = plan_.data.classes;
   if (config_.data().classes() != 0 && config_.data().classes() != classes) {
-    mistake("data.classes", fmt::format("{} classes are asked for, but the dataset has {}",
-                                        config_.data().classes(), classes));
+    mistake("data.classes",
+            fmt::format("is {}: the dataset has {}", config_.data().classes(), classes));
   }
-  if (classes == 0) mistake("data.path", "the dataset has no classes");
+  if (classes == 0)
+    mistake("data.path", "is '" + config_.data().path() + "': the dataset has no classes");
   if (evaluation_ && evaluation_->classes != classes) {
     mistake("evaluate.split",
-            fmt::format("the split '{}' has {} classes, the training split {}",
+            fmt::format("is '{}': it has {} classes, the training split {}",
                         config_.evaluate().split(), evaluation_->classes, classes));
   }
   plan_.model_name = config_.model().name();
   plan_.precision =
       config_.model().precision() == "bf16" ? trainer::Precision::kBf16 : trainer::Precision::kFp32;
-  try {
-    plan_.model = trainer::parse_model_name(plan_.model_name, static_cast<int>(classes));
-  } catch (const std::invalid_argument& error) {
-    mistake("model.name", error.what());
-    return;
-  }
+  plan_.model = trainer::parse_model_name(plan_.model_name, static_cast<int>(classes));
   plan_.model.head_bias = config_.model().head_bias();
   plan_.parameters = trainer::parameter_count(plan_.model);
   plan_.forward_macs =
@@ -166,7 +185,7 @@ void Planner::plan_order() {
   order.records = plan_.data.records;
   order.block = config_.data().block();
   order.seed = config_.seed();
-  order.window = window_of_lanes(config_.data().window(), order.lanes);
+  order.window = order.block == 1 ? 0 : window_of_lanes(config_.data().window(), order.lanes);
   plan_.steps_per_epoch = order.records / order.batch;
 }
 
@@ -183,14 +202,14 @@ void Planner::plan_schedule() {
   plan_.epochs =
       static_cast<double>(schedule.total_steps) / static_cast<double>(plan_.steps_per_epoch);
   if (schedule.total_steps == 0) {
-    mistake("schedule.length", fmt::format("'{}' is less than one step of {} images",
+    mistake("schedule.length", fmt::format("is '{}': this is less than one step of {} images",
                                            config.length(), config_.batch()));
   }
   for (const std::string& text : config.drops()) {
     const std::uint64_t drop = steps(text);
     if (!schedule.drops.empty() && drop <= schedule.drops.back()) {
       mistake("schedule.drops",
-              fmt::format("'{}' is step {}, not after the drop before it at step {}", text, drop,
+              fmt::format("has '{}', step {}: not after the drop before it at step {}", text, drop,
                           schedule.drops.back()));
     }
     if (drop >= schedule.total_steps) {
@@ -218,9 +237,9 @@ void Planner::plan_evaluation() {
   const auto& config = config_.evaluate();
   plan_.evaluation_records = evaluation_->records;
   plan_.evaluation_batch = config.batch() > 0 ? config.batch() : plan_.order.batch;
-  if (plan_.evaluation_batch % static_cast<std::uint64_t>(plan_.ranks) != 0) {
-    mistake("evaluate.batch", fmt::format("{} images cannot be split over {} ranks",
-                                          plan_.evaluation_batch, plan_.ranks));
+  if (plan_.evaluation_batch % u64(plan_.ranks) != 0) {
+    mistake("evaluate.batch", fmt::format("is {}: {} images cannot be split over {} ranks",
+                                          config.batch(), plan_.evaluation_batch, plan_.ranks));
   }
   const std::uint32_t size = config_.data().image_size();
   // The paper's 224 of 256, rounded.
@@ -232,7 +251,7 @@ void Planner::plan_evaluation() {
 }
 
 void Planner::plan_memory() {
-  const auto ranks = static_cast<std::uint64_t>(plan_.ranks);
+  const auto ranks = u64(plan_.ranks);
   const std::uint64_t size = config_.data().image_size();
   auto& memory = plan_.memory;
   memory.weights = memory.momentum = memory.gradients = plan_.parameters * sizeof(float);
@@ -242,16 +261,19 @@ void Planner::plan_memory() {
   memory.ring = plan_.rank_batch * size * size * 3 * config_.data().prefetch();
   const double mean_record =
       static_cast<double>(plan_.data.bytes) / static_cast<double>(plan_.data.records);
-  const std::uint64_t held = std::min(2 * plan_.order.window, plan_.data.records) / ranks;
+  // Two windows; without windows, what the batches that are decoded ahead read.
+  const std::uint64_t ahead = plan_.order.block == 1 ? plan_.order.batch * config_.data().prefetch()
+                                                     : 2 * plan_.order.window;
+  const std::uint64_t held = std::min(ahead, plan_.data.records) / ranks;
   memory.encoded = static_cast<std::uint64_t>(std::ceil(static_cast<double>(held) * mean_record));
   plan_.window_memory_limit = parse_bytes(config_.data().window_memory()).value_or(0);
-  if (memory.encoded > plan_.window_memory_limit) {
-    mistake(
-        "data.window",
-        fmt::format(
-            "two windows of {} records need {:.1f} MB on each rank, data.window_memory allows {}",
-            plan_.order.window, static_cast<double>(memory.encoded) / 1e6,
-            config_.data().window_memory()));
+  if (plan_.order.block > 1 && memory.encoded > plan_.window_memory_limit) {
+    mistake("data.window",
+            fmt::format(
+                "is {}: two windows of {} records need {:.1f} MB on each rank, data.window_memory "
+                "allows {}",
+                config_.data().window(), plan_.order.window,
+                static_cast<double>(memory.encoded) / 1e6, config_.data().window_memory()));
   }
 }
 
@@ -264,10 +286,20 @@ std::uint64_t window_of_lanes(std::uint64_t window, std::uint64_t lanes) {
   return std::max<std::uint64_t>(1, (wanted + lanes / 2) / lanes) * lanes;
 }
 
+RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
+                  const std::optional<DatasetFacts>& evaluation,
+                  const cluster::Topology& topology) {
+  return Planner(loaded, train, evaluation).make(topology);
+}
+
 RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
                   int host_cores) {
-  return Planner(config, train, evaluation).make(ranks, local_ranks, host_cores);
+  cluster::Topology topology;
+  topology.local_ranks = local_ranks;
+  topology.host_cores = topology.allowed_cores = host_cores;
+  topology.hosts.resize(static_cast<std::size_t>(ranks));
+  return make_plan(LoadedConfig{config, {}}, train, evaluation, topology);
 }
 
 trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {

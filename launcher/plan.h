@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "cluster/topology.h"
+#include "launcher/config.h"
 #include "pipeline/order.h"
 #include "schemas/config.pb.h"
 #include "trainer/resnet_v2.h"
@@ -33,6 +35,13 @@ struct MemoryPlan {
   std::uint64_t total() const {
     return weights + momentum + gradients + activations + snapshot + ring + encoded;
   }
+};
+
+// Where a run starts: its newest checkpoint, given weights, or the seed.
+struct RunStart {
+  std::optional<std::uint64_t> checkpoint;  // its step
+  std::string init;                         // weights file; empty: none
+  bool head_fits = true;                    // of the weights file: it has this run's classes
 };
 
 struct RunPlan {
@@ -67,11 +76,15 @@ struct RunPlan {
 
   std::uint64_t window_memory_limit = 0;  // bytes
   MemoryPlan memory;                      // of each rank
+  std::optional<RunStart> start;          // when it was looked for (plan_start.h)
   std::vector<std::string> warnings;      // things that work but are probably not meant
 };
 
-// `config` has every field set (load_config). `ranks` of the job, of which `local_ranks` share this
-// host and its `host_cores`. Throws ConfigError with everything that does not fit.
+// `topology` is this rank's. Throws ConfigError with everything that does not fit, each said where
+// its setting comes from.
+RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
+                  const std::optional<DatasetFacts>& evaluation, const cluster::Topology& topology);
+// The same without origins.
 RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
                   int host_cores);

@@ -1,8 +1,11 @@
 // The plan as a table for people (--dry-run).
 #include <fmt/core.h>
 
+#include <cmath>
+
 #include "launcher/plan.h"
-#include "launcher/progress_sink.h"
+#include "launcher/shard_commands/progress_line.h"
+#include "launcher/words.h"
 
 namespace bit::launcher {
 namespace {
@@ -14,16 +17,19 @@ constexpr double kDecodedBytesPerCoreSecond = 60e6;
 constexpr double kTargetImagesPerSecond = 1000;  // read rate and decode cores are stated for it
 
 std::string bytes_text(double bytes) {
-  constexpr const char* kUnits[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  while (bytes >= 1000 && unit + 1 < std::size(kUnits)) {
-    bytes /= 1000;
-    ++unit;
-  }
-  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
+  return human_bytes(static_cast<std::uint64_t>(std::llround(bytes)));
+}
+std::string bytes_text(std::uint64_t bytes) { return human_bytes(bytes); }
+
+std::string time_text(double seconds) {
+  if (std::fmod(seconds, 3600) == 0) return fmt::format("{:g} h", seconds / 3600);
+  if (std::fmod(seconds, 60) == 0) return fmt::format("{:g} min", seconds / 60);
+  return fmt::format("{:g} s", seconds);
 }
 
-std::string bytes_text(std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); }
+std::string counted(int count, std::string_view noun) {
+  return launcher::counted(static_cast<std::uint64_t>(count), noun);
+}
 
 class Table {
  public:
@@ -53,20 +59,25 @@ void describe_data(const RunPlan& plan, Table& table) {
   table.section("data");
   table.row("records", fmt::format("{} of {} on average, {} in all", plan.data.records,
                                    bytes_text(mean), bytes_text(plan.data.bytes)));
-  table.row("order", fmt::format("{} lanes, window {}, block {}, seed {}", plan.order.lanes,
-                                 plan.order.window, plan.order.block, plan.order.seed));
+  const std::string window =
+      plan.order.block == 1
+          ? "every record by itself"
+          : fmt::format("window {}, block {}", plan.order.window, plan.order.block);
+  table.row("order", fmt::format("{}, {}, seed {}", launcher::counted(plan.order.lanes, "lane"),
+                                 window, plan.order.seed));
+  const double cores = kTargetImagesPerSecond * mean / kDecodedBytesPerCoreSecond;
   table.row("for 1000 images/s",
-            fmt::format("read {}/s, {:.1f} cores to decode (assuming {}/s a core)",
+            fmt::format("read {}/s, {} to decode (assuming {}/s a core)",
                         bytes_text(kTargetImagesPerSecond * mean),
-                        kTargetImagesPerSecond * mean / kDecodedBytesPerCoreSecond,
+                        cores < 0.1 ? "less than 0.1 cores" : fmt::format("{:.1f} cores", cores),
                         bytes_text(kDecodedBytesPerCoreSecond)));
 }
 
 void describe_schedule(const RunPlan& plan, Table& table) {
   const auto& schedule = plan.schedule;
   table.section("schedule");
-  table.row("batch", fmt::format("{} = {} ranks x {} images, {} at a time", plan.order.batch,
-                                 plan.ranks, plan.rank_batch, plan.micro_batch));
+  table.row("batch", fmt::format("{} = {} x {} images, {} at a time", plan.order.batch,
+                                 counted(plan.ranks, "rank"), plan.rank_batch, plan.micro_batch));
   table.row("steps", fmt::format("{} in all, {} an epoch, {:.2f} epochs", schedule.total_steps,
                                  plan.steps_per_epoch, plan.epochs));
   table.row("learning rate",
@@ -87,18 +98,17 @@ void describe_schedule(const RunPlan& plan, Table& table) {
   } else {
     table.row("evaluation", "none");
   }
-  table.row("checkpoints",
-            plan.checkpoint_every_steps > 0
-                ? fmt::format("every {} steps", plan.checkpoint_every_steps)
-                : fmt::format("every {} (h:mm:ss)", clock_text(plan.checkpoint_every_seconds)));
+  table.row("checkpoints", plan.checkpoint_every_steps > 0
+                               ? fmt::format("every {} steps", plan.checkpoint_every_steps)
+                               : "every " + time_text(plan.checkpoint_every_seconds));
 }
 
 void describe_ranks(const RunPlan& plan, Table& table) {
   table.section("ranks");
-  table.row("ranks", fmt::format("{}, {} on this host of {} cores", plan.ranks, plan.local_ranks,
-                                 plan.host_cores));
+  table.row("ranks", fmt::format("{}, {} on this host of {}", plan.ranks, plan.local_ranks,
+                                 counted(plan.host_cores, "core")));
   table.row("threads of a rank",
-            fmt::format("{} compute, {} decoders, {} readers", plan.compute_threads,
+            fmt::format("{} compute, {} decoding, {} reading", plan.compute_threads,
                         plan.decoder_threads, plan.reader_threads));
   table.row("all-reduce",
             plan.ranks == 1 ? "none" : fmt::format("{} a step", bytes_text(plan.allreduce_bytes)));
@@ -120,10 +130,28 @@ void describe_memory(const RunPlan& plan, Table& table) {
                         bytes_text(memory.total() * static_cast<std::uint64_t>(plan.local_ranks))));
 }
 
+void describe_start(const RunStart& start, std::uint64_t total_steps, Table& table) {
+  table.section("start");
+  if (start.checkpoint && *start.checkpoint >= total_steps) {
+    table.row("run",
+              fmt::format("complete: the newest checkpoint is of step {}", *start.checkpoint));
+  } else if (start.checkpoint) {
+    table.row("run", fmt::format("resumes at step {} of {}, the newest checkpoint",
+                                 *start.checkpoint, total_steps));
+  } else if (start.init.empty()) {
+    table.row("run", "new, with weights from the seed");
+  } else {
+    table.row("run",
+              fmt::format("new, with the weights of {}{}", start.init,
+                          start.head_fits ? "" : "; its head is of other classes: from zero"));
+  }
+}
+
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
   Table table;
+  if (plan.start) describe_start(*plan.start, plan.schedule.total_steps, table);
   describe_model(plan, table);
   describe_data(plan, table);
   describe_schedule(plan, table);

@@ -56,7 +56,8 @@ TEST(PrintedConfig, shows_where_values_come_from) {
       parse_config("output: runs/a\ndata:\n  path: b\n", "x.yaml", {"batch=64"});
   const std::string printed = print_config(loaded.config, &loaded.origins);
   EXPECT_THAT(printed, HasSubstr("output: runs/a                          # x.yaml:1:9\n"));
-  EXPECT_THAT(printed, HasSubstr("batch: 64                               # override\n"));
+  EXPECT_THAT(printed,
+              HasSubstr("batch: 64                               # override 1 (batch=64)\n"));
   EXPECT_THAT(printed, HasSubstr("  length: 90ep                          # default\n"));
   EXPECT_EQ(difference(parse_config(printed, "printed", {}).config, loaded.config), "");
 }

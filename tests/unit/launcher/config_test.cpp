@@ -228,14 +228,15 @@ TEST(Config, reports_all_mistakes_at_once_in_the_order_of_the_file) {
                   "model:\n"
                   "  precision: half\n",
                   {"modle.name=R50x1"}),
-      ElementsAre("x.yaml:1:8: batch is 0: allowed is 1 to 1048576",
-                  "x.yaml:3:3: unknown key 'pth': did you mean 'path'?",
-                  "x.yaml:4:18: data.crop_area_min is 0.9: allowed is at most data.crop_area_max, "
-                  "which is 0.5",
-                  "x.yaml:7:14: model.precision is 'half': expected one of fp32, bf16",
-                  "override 1 (modle.name=R50x1): unknown key 'modle.name': did you mean 'model'?",
-                  "x.yaml: output is missing: expected a path",
-                  "x.yaml: data.path is missing: expected a path"));
+      ElementsAre(
+          "x.yaml:1:8: batch is 0: allowed is 1 to 1048576",
+          "x.yaml:3:3: unknown key 'pth': did you mean 'path'?",
+          "x.yaml:4:18: data.crop_area_min is 0.9: allowed is at most data.crop_area_max, "
+          "which is 0.5",
+          "x.yaml:7:14: model.precision is 'half': expected one of fp32, bf16",
+          "x.yaml: output is missing: expected a path",
+          "x.yaml: data.path is missing: expected a path",
+          "override 1 (modle.name=R50x1): unknown key 'modle.name': did you mean 'model'?"));
 }
 
 TEST(Config, checks_settings_that_have_to_fit_each_other) {
@@ -256,7 +257,7 @@ TEST(Config, checks_settings_that_have_to_fit_each_other) {
   EXPECT_THAT(
       mistakes_after_minimal("metrics: {prometheus: '9400'}\n"),
       ElementsAre("x.yaml:4:23: metrics.prometheus is '9400': expected an address such as :9400 or "
-                  "0.0.0.0:9400"));
+                  "0.0.0.0:9400, with a port of 0 to 65535"));
 }
 
 TEST(Config, does_not_judge_a_pair_of_which_one_is_already_wrong) {
@@ -272,7 +273,25 @@ TEST(Overrides, win_over_the_file_and_the_last_over_the_first) {
   EXPECT_THAT(loaded.config.schedule().drops(), ElementsAre("30ep", "60ep"));
   EXPECT_EQ(loaded.config.metrics().prometheus(), ":9400");
   EXPECT_EQ(loaded.config.output(), "/a: #b");
-  EXPECT_EQ(loaded.origins.at("batch"), "override");
+  EXPECT_EQ(loaded.origins.at("batch"), "override 2 (batch=256)");
+}
+
+TEST(Overrides, are_reported_in_their_order_whatever_is_wrong_with_them) {
+  EXPECT_THAT(
+      mistakes_of(kMinimal, {"model.name=R51x1", "batch=x", "data.lanes=a"}),
+      ElementsAre("override 1 (model.name=R51x1): model.name is 'R51x1': expected a depth "
+                  "(26, 50, 101, 152) and a width in steps of 0.5, such as R50x1 or "
+                  "R26x0.5; did you mean 'R50x1'?",
+                  "override 2 (batch=x): batch is 'x': expected a whole number such as 4096",
+                  "override 3 (data.lanes=a): data.lanes is 'a': expected a whole number "
+                  "such as 8"));
+}
+
+TEST(Origins, travel_as_text) {
+  const Origins origins =
+      parse_config(kMinimal, "x.yaml", {"metrics.prometheus=:1", "evaluate.split="}).origins;
+  EXPECT_EQ(unpack_origins(pack_origins(origins)), origins);
+  EXPECT_EQ(unpack_origins(""), Origins());
 }
 
 TEST(Overrides, may_empty_a_text_or_a_list) {
@@ -312,7 +331,8 @@ TEST(Overrides, name_their_mistakes) {
       ElementsAre("override 2 (batch=x): batch is 'x': expected a whole number such as 4096"));
   EXPECT_THAT(
       mistakes("data.lanes=7"),
-      ElementsAre("override (data.lanes): data.lanes is 7: it has to divide batch, which is 64"));
+      ElementsAre(
+          "override 2 (data.lanes=7): data.lanes is 7: it has to divide batch, which is 64"));
   EXPECT_THAT(
       mistakes("schedule.drops=[3ep, {a: b}]"),
       ElementsAre(

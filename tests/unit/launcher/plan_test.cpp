@@ -15,23 +15,31 @@ using ::testing::IsEmpty;
 
 constexpr DatasetFacts kThousands{100000, 1000, 10000000000};  // 100 kB a record
 
-schemas::RunConfig config_with(const std::vector<std::string>& overrides) {
+LoadedConfig config_with(const std::vector<std::string>& overrides) {
   return parse_config(
-             "output: runs/a\ndata: {path: shards}\nbatch: 256\nschedule: {warmup: 100 steps}\n",
-             "x.yaml", overrides)
-      .config;
+      "output: runs/a\ndata: {path: shards}\nbatch: 256\nschedule: {warmup: 100 steps}\n", "x.yaml",
+      overrides);
+}
+
+cluster::Topology topology(int ranks, int local_ranks, int cores) {
+  cluster::Topology topology;
+  topology.hosts.resize(static_cast<std::size_t>(ranks));
+  topology.local_ranks = local_ranks;
+  topology.host_cores = topology.allowed_cores = cores;
+  return topology;
 }
 
 RunPlan plan_with(const std::vector<std::string>& overrides, int ranks = 1, int local_ranks = 1,
                   int cores = 8, const DatasetFacts& facts = kThousands) {
-  return make_plan(config_with(overrides), facts, std::nullopt, ranks, local_ranks, cores);
+  return make_plan(config_with(overrides), facts, std::nullopt,
+                   topology(ranks, local_ranks, cores));
 }
 
 std::string mistakes(const std::vector<std::string>& overrides, int ranks = 1, int local_ranks = 1,
                      int cores = 8, const DatasetFacts& facts = kThousands,
                      const std::optional<DatasetFacts>& evaluation = {}) {
   try {
-    make_plan(config_with(overrides), facts, evaluation, ranks, local_ranks, cores);
+    make_plan(config_with(overrides), facts, evaluation, topology(ranks, local_ranks, cores));
   } catch (const ConfigError& error) {
     return error.what();
   }
@@ -69,61 +77,97 @@ TEST(Plan, splits_the_cores_of_a_host) {
   };
   EXPECT_EQ(threads(plan_with({}, 1, 1, 8)), std::pair(6u, 2u));
   EXPECT_EQ(threads(plan_with({}, 2, 2, 8)), std::pair(3u, 1u));
-  EXPECT_EQ(threads(plan_with({}, 1, 1, 2)), std::pair(2u, 1u));
-  EXPECT_EQ(threads(plan_with({}, 2, 2, 2)), std::pair(1u, 1u));
+  EXPECT_EQ(threads(plan_with({}, 1, 1, 2)), std::pair(1u, 1u));
   EXPECT_EQ(threads(plan_with({"threads=5"}, 1, 1, 8)), std::pair(5u, 3u));
   EXPECT_EQ(threads(plan_with({"data.decoder_threads=4"}, 1, 1, 8)), std::pair(4u, 4u));
-  EXPECT_EQ(threads(plan_with({"threads=2", "data.decoder_threads=1"}, 1, 1, 2)),
-            std::pair(2u, 1u));
+  EXPECT_EQ(threads(plan_with({"data.decoder_threads=9"}, 1, 1, 8)), std::pair(1u, 9u));
+}
+
+TEST(Plan, compute_and_decoder_threads_fit_the_cores_unless_asked_otherwise) {
+  for (const int cores : {2, 3, 4, 5, 8, 64, 100}) {
+    for (const int ranks : {1, 2}) {
+      if (cores / ranks < 2) continue;
+      const RunPlan plan = plan_with({}, ranks, ranks, cores);
+      EXPECT_LE(plan.compute_threads + plan.decoder_threads, unsigned(cores / ranks));
+      EXPECT_THAT(plan.warnings, IsEmpty());
+    }
+  }
+  // One core for each rank: it is shared, and said.
+  EXPECT_THAT(plan_with({}, 2, 2, 2).warnings,
+              ElementsAre("1 compute thread and 1 decoder thread of each rank share 1 core"));
+  EXPECT_THAT(plan_with({"threads=2", "data.decoder_threads=2"}, 1, 1, 2).warnings,
+              ElementsAre("2 compute threads and 2 decoder threads of each rank share 2 cores"));
+  EXPECT_THAT(plan_with({"threads=2"}, 1, 1, 2).warnings,
+              ElementsAre("2 compute threads and 1 decoder thread of each rank share 2 cores"));
+}
+
+TEST(Plan, cores_that_the_ranks_are_bound_away_from_are_named) {
+  cluster::Topology bound = topology(1, 1, 1);
+  bound.allowed_cores = 8;
+  const RunPlan plan = make_plan(config_with({}), kThousands, std::nullopt, bound);
+  EXPECT_THAT(plan.warnings,
+              testing::Contains(HasSubstr("1 rank of this host is bound to 1 of its 8 cores; under "
+                                          "mpirun, --bind-to none")));
 }
 
 TEST(Plan, more_threads_than_cores_have_to_be_allowed) {
-  EXPECT_THAT(mistakes({}, 4, 4, 2),
-              HasSubstr("threads: 4 ranks on this host with 1 compute threads each exceed its 2 "
-                        "cores"));
-  EXPECT_THAT(mistakes({"threads=9"}), HasSubstr("with 9 compute threads each exceed its 8 cores"));
+  EXPECT_THAT(
+      mistakes({}, 4, 4, 2),
+      HasSubstr("default: threads is 0: 4 ranks on this host with 1 compute thread each exceed "
+                "its 2 cores; start fewer ranks"));
+  EXPECT_THAT(mistakes({"threads=9"}),
+              HasSubstr("override 1 (threads=9): threads is 9: 1 rank on this host with 9 compute "
+                        "threads each exceed its 8 cores"));
   const RunPlan plan = plan_with({"oversubscribe=true"}, 4, 4, 2);
   EXPECT_THAT(plan.warnings, ElementsAre(HasSubstr("oversubscribe allows it")));
 }
 
 TEST(Plan, names_what_cannot_be_split) {
-  EXPECT_THAT(mistakes({"batch=100"}, 3),
-              HasSubstr("batch: 100 images cannot be split over 3 ranks x 1 micro-steps"));
+  EXPECT_EQ(mistakes({}, 3),
+            "x.yaml:3:8: batch is 256: it cannot be split over 3 ranks x 1 micro-steps "
+            "(optimizer.accumulate); 258 can");
   EXPECT_THAT(mistakes({"optimizer.accumulate=128"}, 4), HasSubstr("4 ranks x 128 micro-steps"));
-  EXPECT_THAT(mistakes({"batch=192"}, 3),
-              HasSubstr("data.lanes: 64 lanes cannot be split over 3 ranks; set data.lanes to 48"));
-  EXPECT_THAT(mistakes({"data.lanes=2"}, 4),
-              HasSubstr("data.lanes: 2 lanes cannot be split over 4 ranks; set data.lanes to 64"));
-  EXPECT_THAT(mistakes({}, 1, 1, 8, {255, 10, 255}),
-              HasSubstr("batch: the split 'train' has 255 records, fewer than one batch of 256"));
+  EXPECT_EQ(mistakes({"batch=192"}, 3),
+            "default: data.lanes is 0: 64 lanes cannot be split over 3 ranks; 48 can");
+  EXPECT_EQ(mistakes({"data.lanes=2"}, 4),
+            "override 1 (data.lanes=2): data.lanes is 2: 2 lanes cannot be split over 4 ranks; 64 "
+            "can");
+  EXPECT_EQ(mistakes({}, 1, 1, 8, {255, 10, 255}),
+            "x.yaml:3:8: batch is 256: the split 'train' has only 255 records");
 }
 
 TEST(Plan, the_classes_have_to_agree) {
-  EXPECT_THAT(mistakes({"data.classes=999"}),
-              HasSubstr("data.classes: 999 classes are asked for, but the dataset has 1000"));
-  EXPECT_THAT(mistakes({"evaluate.split=test"}, 1, 1, 8, kThousands, DatasetFacts{10, 5, 10}),
-              HasSubstr("evaluate.split: the split 'test' has 5 classes, the training split 1000"));
+  EXPECT_EQ(mistakes({"data.classes=999"}),
+            "override 1 (data.classes=999): data.classes is 999: the dataset has 1000");
+  EXPECT_EQ(mistakes({"evaluate.split=test"}, 1, 1, 8, kThousands, DatasetFacts{10, 5, 10}),
+            "override 1 (evaluate.split=test): evaluate.split is 'test': it has 5 classes, the "
+            "training split 1000");
   EXPECT_EQ(mistakes({"data.classes=1000"}), "");
 }
 
 TEST(Plan, everything_that_does_not_fit_is_said_at_once) {
-  const std::string all =
-      mistakes({"batch=100", "data.classes=3", "model.name=R51x1", "threads=99"}, 3);
-  EXPECT_THAT(all, HasSubstr("batch: "));
-  EXPECT_THAT(all, HasSubstr("data.classes: "));
-  EXPECT_THAT(all, HasSubstr("model.name: "));
-  EXPECT_THAT(all, HasSubstr("threads: "));
+  const std::string all = mistakes({"batch=100", "data.classes=3", "threads=99"}, 3);
+  EXPECT_THAT(all, HasSubstr(": batch is "));
+  EXPECT_THAT(all, HasSubstr(": data.classes is "));
+  EXPECT_THAT(all, HasSubstr(": threads is "));
 }
 
 TEST(Plan, the_window_has_to_fit_in_its_memory) {
   // Two windows of 16384 records of 100 kB are 3.3 GB on one rank.
   EXPECT_THAT(mistakes({"data.window_memory=3GB"}),
-              HasSubstr("data.window: two windows of 16384 records need 3276.8 MB on "
+              HasSubstr("data.window is 0: two windows of 16384 records need 3276.8 MB on "
                         "each rank, data.window_memory allows 3GB"));
   EXPECT_EQ(plan_with({"data.window_memory=4GB"}).memory.encoded, 3276800000u);
   EXPECT_EQ(plan_with({"data.window_memory=2GB"}, 2).memory.encoded, 1638400000u);
   // Never more than there is.
   EXPECT_EQ(plan_with({}, 1, 1, 8, {1000, 10, 1000000}).memory.encoded, 1000000u);
+}
+
+TEST(Plan, a_full_permutation_has_no_windows) {
+  const RunPlan plan = plan_with({"data.block=1", "data.window=999", "data.window_memory=1kB"});
+  EXPECT_EQ(plan.order.window, 0u);
+  EXPECT_EQ(plan.memory.encoded, 4u * 256 * 100000);  // data.prefetch batches
+  EXPECT_THAT(describe(plan), HasSubstr("64 lanes, every record by itself"));
 }
 
 TEST(Plan, counts_parameters_and_what_travels) {
@@ -149,7 +193,7 @@ TEST(Plan, warns_of_what_is_probably_not_meant) {
 TEST(Plan, resolves_the_evaluation) {
   const RunPlan plan =
       make_plan(config_with({"evaluate.split=test", "evaluate.every=1ep", "data.image_size=64"}),
-                kThousands, DatasetFacts{500, 1000, 500}, 2, 1, 8);
+                kThousands, DatasetFacts{500, 1000, 500}, topology(2, 1, 8));
   EXPECT_EQ(plan.evaluation_records, 500u);
   EXPECT_EQ(plan.evaluation_batch, 256u);
   EXPECT_EQ(plan.evaluation_resize, 73u);  // 64 x 256 / 224
@@ -159,8 +203,9 @@ TEST(Plan, resolves_the_evaluation) {
 TEST(Plan, the_run_is_given_the_numbers_of_the_plan) {
   const auto config =
       config_with({"model.precision=bf16", "optimizer.accumulate=2", "evaluate.split=test"});
-  const RunPlan plan = make_plan(config, kThousands, DatasetFacts{500, 1000, 500}, 1, 1, 8);
-  const trainer::TrainSettings settings = settings_of(config, plan);
+  const RunPlan plan =
+      make_plan(config, kThousands, DatasetFacts{500, 1000, 500}, topology(1, 1, 8));
+  const trainer::TrainSettings settings = settings_of(config.config, plan);
   EXPECT_EQ(settings.order.window, plan.order.window);
   EXPECT_EQ(settings.order.batch, 256u);
   EXPECT_EQ(settings.schedule.total_steps, plan.schedule.total_steps);
@@ -173,10 +218,10 @@ TEST(Plan, the_run_is_given_the_numbers_of_the_plan) {
 
 TEST(Plan, is_described_with_units) {
   const std::string text = describe(plan_with({"schedule.length=90ep"}, 2));
-  for (const char* part :
-       {"390 an epoch", "90.00 epochs", "35100 in all", "2 ranks x 128 images",
-        "64 lanes, window 16384", "100.0 kB on average", "1000 classes", "a step",
-        "cores to decode (assuming 60.0 MB/s a core)", "6 compute, 2 decoders"}) {
+  for (const char* part : {"390 an epoch", "90.00 epochs", "35100 in all", "2 ranks x 128 images",
+                           "64 lanes, window 16384", "100.0 kB on average", "1000 classes",
+                           "a step", "cores to decode (assuming 60.0 MB/s a core)",
+                           "6 compute, 2 decoding, 2 reading", "every 10 min"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }

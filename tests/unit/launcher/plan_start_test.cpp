@@ -1,0 +1,159 @@
+// What a run finds before it starts: its splits, its output directory, checkpoints and weights.
+#include "launcher/plan_start.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "launcher/plan_data.h"
+#include "storage/checkpoint_store.h"
+#include "storage/safetensors.h"
+#include "tests/support/process.h"
+#include "tests/support/test_dataset.h"
+#include "trainer/resnet_v2.h"
+
+namespace bit::launcher {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Start : public testing::Test {
+ protected:
+  LoadedConfig config(std::vector<std::string> overrides = {}) const {
+    overrides.insert(overrides.begin(), {"output=" + output_, "data.path=shards"});
+    return parse_config("batch: 4\nmodel: {name: R26x0.5}\n", "x.yaml", overrides);
+  }
+  RunStart start(const std::vector<std::string>& overrides = {}) const {
+    const LoadedConfig loaded = config(overrides);
+    cluster::Topology topology;
+    topology.hosts = {"here"};
+    return find_start(loaded, make_plan(loaded, {100, 10, 1000}, std::nullopt, topology));
+  }
+  std::string refusal(const std::vector<std::string>& overrides) const {
+    try {
+      start(overrides);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  }
+  // Zeros for every weight of a model.
+  std::string write_weights(const std::string& model, int classes) const {
+    std::vector<storage::TensorView> tensors;
+    std::vector<std::vector<std::byte>> bytes;
+    for (const auto& [name, shape] : weight_shapes(trainer::parse_model_name(model, classes))) {
+      std::size_t size = sizeof(float);
+      for (const auto extent : shape) size *= static_cast<std::size_t>(extent);
+      bytes.emplace_back(size);
+      tensors.push_back({name, storage::DType::kF32, shape, bytes.back()});
+    }
+    const std::string path = directory_ / "weights.safetensors";
+    storage::write_safetensors(storage::posix_file_system(), path, tensors);
+    return path;
+  }
+
+  test::TempDirectory directory_;
+  std::string output_ = directory_ / "runs/new";
+};
+
+TEST_F(Start, a_new_run_begins_from_the_seed_and_leaves_nothing_behind) {
+  const RunStart found = start();
+  EXPECT_FALSE(found.checkpoint);
+  EXPECT_EQ(found.init, "");
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
+}
+
+TEST_F(Start, the_newest_checkpoint_is_resumed) {
+  for (const char* step : {"step-000000000010", "step-000000000020", "tmp-step-000000000030-x"}) {
+    std::filesystem::create_directories(output_ + "/checkpoints/" + step);
+  }
+  // Weights to start from are not asked for any more.
+  EXPECT_EQ(start({"model.init=/nowhere"}).checkpoint, 20u);
+}
+
+TEST_F(Start, an_output_that_cannot_be_made_is_named_with_its_setting) {
+  std::ofstream(directory_ / "file") << "in the way";
+  for (const std::string& output : {directory_ / "file/run", std::string("/proc/run")}) {
+    try {
+      start({"output=" + output});
+      FAIL() << output;
+    } catch (const storage::StorageError& error) {
+      EXPECT_THAT(error.what(), HasSubstr("override 3 (output=" + output +
+                                          "): output cannot be "
+                                          "written: make " +
+                                          output + ": "));
+    }
+  }
+}
+
+TEST_F(Start, weights_have_to_be_those_of_the_model) {
+  const std::string path = write_weights("R26x0.5", 10);
+  const RunStart found = start({"model.init=" + path});
+  EXPECT_EQ(found.init, path);
+  EXPECT_TRUE(found.head_fits);
+  EXPECT_THAT(refusal({"model.init=" + path, "model.name=R26x1"}),
+              HasSubstr("these are not weights of R26x1: stem.conv.weight, which the model has as "
+                        "F32 [64, 3, 7, 7], is F32 [32, 3, 7, 7] there"));
+  EXPECT_THAT(refusal({"model.init=" + path, "model.name=R50x0.5"}), HasSubstr("is not among its"));
+}
+
+TEST_F(Start, a_head_of_other_classes_is_no_mistake) {
+  EXPECT_FALSE(start({"model.init=" + write_weights("R26x0.5", 11)}).head_fits);
+}
+
+TEST_F(Start, weights_that_are_none_are_named_with_their_setting) {
+  EXPECT_EQ(
+      refusal({"model.init=/nowhere"}),
+      "override 3 (model.init=/nowhere): model.init is '/nowhere': it cannot be read: No such "
+      "file or directory");
+  const std::string yaml = directory_ / "run.yaml";
+  std::ofstream(yaml) << "output: runs/first\nbatch: 64\n";
+  EXPECT_THAT(refusal({"model.init=" + yaml}), HasSubstr("this is not a safetensors file"));
+}
+
+TEST(WeightShapes, are_those_of_the_model_that_is_built) {
+  const auto config = trainer::parse_model_name("R26x0.5", 7);
+  const trainer::ResNetV2 model(config, trainer::Precision::kFp32, 0);
+  const auto shapes = weight_shapes(config);
+  ASSERT_EQ(shapes.size(), model.parameters().size());
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    EXPECT_EQ(shapes[i].name, model.parameters()[i].name);
+    EXPECT_EQ(shapes[i].shape, model.parameters()[i].value.sizes().vec()) << shapes[i].name;
+  }
+}
+
+std::string data_refusal(const std::vector<std::string>& overrides) {
+  try {
+    open_run_data(parse_config("output: runs/a\n", "x.yaml", overrides));
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(RunData, a_path_that_is_not_there_is_a_mistake_of_its_setting) {
+  const test::TempDirectory directory;
+  EXPECT_THAT(data_refusal({"data.path=/nope"}),
+              StartsWith("override 1 (data.path=/nope): data.path is '/nope': there is no such "
+                         "directory"));
+  EXPECT_THAT(data_refusal({"data.path=" + directory.path()}),
+              HasSubstr("there is no dataset.json in it; `bit-shard index " + directory.path()));
+}
+
+TEST(RunData, splits_that_are_not_there_are_mistakes_of_their_settings) {
+  const test::TempDirectory directory;
+  test::write_test_dataset(directory.path(), "train", test::test_records(4, 2), 1, 2);
+  EXPECT_EQ(data_refusal(
+                {"data.path=" + directory.path(), "data.split=trian", "evaluate.split=zzzzzzzzz"}),
+            "override 2 (data.split=trian): data.split is 'trian': no such split in " +
+                directory.path() + "; there are train; did you mean 'train'?\n" +
+                "override 3 (evaluate.split=zzzzzzzzz): evaluate.split is 'zzzzzzzzz': no such "
+                "split in " +
+                directory.path() + "; there are train");
+}
+
+}  // namespace
+}  // namespace bit::launcher
