@@ -41,9 +41,7 @@ std::vector<double> measure(cluster::Communicator& communicator, std::vector<flo
 int bench_allreduce(int argc, char** argv) {
   double seconds = 1;
   CLI::App app("Seconds of a sum over all ranks, by size", "bit-bench allreduce");
-  app.add_option("--seconds", seconds, "for each size")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  app.add_option("--seconds", seconds, "for each size")->capture_default_str()->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
   cluster::MpiEnvironment mpi(&argc, &argv);
   const auto world = mpi.world();

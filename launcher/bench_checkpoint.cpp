@@ -68,7 +68,7 @@ int bench_checkpoint(int argc, char** argv) {
   app.add_option("--directory", settings.directory, "on the file system to measure")
       ->capture_default_str();
   app.add_option("--size", settings.size, "of the state: 512MiB, 2GB")->capture_default_str();
-  app.add_option("--runs", settings.runs)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--runs", settings.runs)->capture_default_str()->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
   const auto bytes = parse_bytes(settings.size);
   if (!bytes || *bytes < sizeof(float)) {

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "launcher/bench.h"
+#include "launcher/bench_support.h"
 #include "launcher/exit_code.h"
+#include "launcher/find_split.h"
 #include "pipeline/jpeg.h"
 #include "pipeline/loader.h"
 #include "storage/dataset.h"
@@ -49,7 +51,7 @@ struct Window {
 };
 
 std::vector<std::string> read_split(const DecodeSettings& settings) {
-  const auto dataset = storage::Dataset::open(settings.data, settings.split);
+  const auto dataset = open_split(settings.data, settings.split);
   std::vector<std::string> images;
   const std::uint64_t count = std::min(dataset.records(), settings.limit);
   for (std::uint64_t i = 0; i < count; ++i) {
@@ -192,19 +194,16 @@ int bench_decode(int argc, char** argv) {
   app.add_option("--split", settings.split)->capture_default_str()->needs(data);
   app.add_option("--limit", settings.limit, "images held in memory")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--image-size", settings.image_size, "pixels a side")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--threads", settings.threads)->capture_default_str()->check(CLI::PositiveNumber);
+      ->check(positive());
+  app.add_option("--threads", settings.threads)->capture_default_str()->check(positive());
   app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
-  }
+      ->check(positive());
+  if (const auto code = parse_arguments(app, argc, argv)) return *code;
+  warn_of_threads(settings.threads);
   const auto images = settings.data.empty() ? read_folder(settings) : read_split(settings);
   if (images.empty()) {
     throw storage::DataError((settings.data.empty() ? settings.images : settings.data) +

@@ -7,6 +7,7 @@
 #include "launcher/bench.h"
 #include "launcher/bench_support.h"
 #include "launcher/exit_code.h"
+#include "launcher/find_split.h"
 #include "launcher/plan.h"
 #include "pipeline/loader.h"
 #include "storage/dataset.h"
@@ -80,23 +81,24 @@ int bench_loader(int argc, char** argv) {
   app.add_option("--split", settings.split)->capture_default_str();
   app.add_option("--threads", settings.threads, "decoder threads")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--readers", settings.readers, "reader threads")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--prefetch", settings.prefetch, "batches in the ring")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_option("--batch", settings.batch)->capture_default_str()->check(CLI::PositiveNumber);
+      ->check(positive());
+  app.add_option("--batch", settings.batch)->capture_default_str()->check(positive());
   app.add_option("--image-size", settings.image_size, "pixels a side")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
+  warn_of_threads(settings.threads);
 
-  const auto dataset = storage::Dataset::open(settings.data, settings.split);
+  const auto dataset = open_split(settings.data, settings.split);
   const std::uint64_t lanes = default_lanes(settings.batch);
   const pipeline::TrainOrder order({.records = dataset.records(),
                                     .batch = settings.batch,

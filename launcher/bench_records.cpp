@@ -11,6 +11,7 @@
 #include "launcher/bench.h"
 #include "launcher/bench_support.h"
 #include "launcher/exit_code.h"
+#include "launcher/find_split.h"
 #include "storage/dataset.h"
 #include "storage/tfrecord.h"
 
@@ -121,12 +122,13 @@ int bench_records(int argc, char** argv) {
   app.add_option("--split", settings.split)->capture_default_str();
   app.add_option("--threads", settings.threads, "most reader threads")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--seconds", settings.seconds, "for each number of threads, with and without")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
-  const auto dataset = storage::Dataset::open(settings.data, settings.split);
+  warn_of_threads(settings.threads);
+  const auto dataset = open_split(settings.data, settings.split);
   fmt::print("{} records, {} bytes in {} shards\n", dataset.records(), dataset.bytes(),
              dataset.shards().size());
   read_all(dataset, settings.threads,

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "launcher/bench.h"
+#include "launcher/bench_support.h"
+#include "launcher/exit_code.h"
 #include "trainer/loss.h"
 #include "trainer/optimizer.h"
 #include "trainer/prepare_cpu.h"
@@ -145,27 +147,24 @@ int bench_step(int argc, char** argv) {
   StepSettings settings;
   CLI::App app("Images a second of forward, backward and update on one process", "bit-bench step");
   app.add_option("--model", settings.model, "R50x1, R101x3, R26x0.5, ...")->capture_default_str();
-  app.add_option("--classes", settings.classes)->capture_default_str()->check(CLI::PositiveNumber);
-  app.add_option("--batch", settings.batch)->capture_default_str()->check(CLI::PositiveNumber);
+  app.add_option("--classes", settings.classes)->capture_default_str()->check(positive());
+  app.add_option("--batch", settings.batch)->capture_default_str()->check(positive());
   app.add_option("--image-size", settings.image_size, "pixels a side")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(positive());
   app.add_option("--precision", settings.precision)
       ->capture_default_str()
-      ->check(CLI::IsMember({"fp32", "bf16"}));
-  app.add_option("--threads", settings.threads)->capture_default_str()->check(CLI::PositiveNumber);
+      ->check(one_of({"fp32", "bf16"}));
+  app.add_option("--threads", settings.threads)->capture_default_str()->check(positive());
   app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+      ->check(positive());
+  if (const auto code = parse_arguments(app, argc, argv)) return *code;
+  warn_of_threads(settings.threads);
   trainer::prepare_cpu(settings.threads);
   Workload workload(settings);
   report(settings, measure(workload, settings.seconds));
-  return 0;
+  return kDone;
 }
 
 }  // namespace bit::launcher

@@ -1,21 +1,21 @@
 #include "launcher/bench_support.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 
-#include "launcher/exit_code.h"
+#include "launcher/words.h"
 
 namespace bit::launcher {
 
-std::optional<int> parse_arguments(CLI::App& app, int argc, char** argv) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
+void warn_of_threads(std::uint64_t threads) {
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  if (threads > cores) {
+    fmt::print(stderr, "warning: {} on {}\n", counted(threads, "thread"), counted(cores, "core"));
   }
-  return std::nullopt;
 }
 
 double percentile(std::vector<double> values, double share) {

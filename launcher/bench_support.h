@@ -1,16 +1,16 @@
-// What the benchmarks share: arguments, percentiles and the memory they took.
+// What the benchmarks share: percentiles, warnings and the memory they took.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <vector>
+
+#include "launcher/command_line.h"
 
 namespace bit::launcher {
 
-// The exit code to leave with, when there is no more to do (--help, or arguments that do not fit).
-std::optional<int> parse_arguments(CLI::App& app, int argc, char** argv);
+// Says on standard error when `threads` exceed the cores this process may use.
+void warn_of_threads(std::uint64_t threads);
 
 // The value below which `share` (0 to 1) of the values lie: 0.5 is the median. Not of an empty
 // list.

@@ -2,12 +2,16 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <stdexcept>
 #include <string_view>
+#include <vector>
 
 #include "launcher/bench.h"
+#include "launcher/command_line.h"
 #include "launcher/errors.h"
 #include "launcher/exit_code.h"
 #include "launcher/version.h"
+#include "launcher/words.h"
 
 namespace bit::launcher {
 namespace {
@@ -54,11 +58,19 @@ int main(int argc, char** argv) {
     if (benchmark.name != name) continue;
     try {
       return benchmark.run(argc - 1, argv + 1);
+    } catch (
+        const std::invalid_argument& error) {  // options that do not fit each other or the data
+      print_error(fmt::format("bit-bench {}", name), error.what());
+      return kUsage;
     } catch (...) {
       return report_and_exit_code(fmt::format("bit-bench {}", name), std::current_exception());
     }
   }
-  fmt::print(stderr, "{}bit-bench: error: {}\n", usage(),
-             name.empty() ? "which benchmark?" : fmt::format("there is no benchmark '{}'", name));
+  std::vector<std::string> names;
+  for (const Benchmark& benchmark : kBenchmarks) names.emplace_back(benchmark.name);
+  print_error("bit-bench", fmt::format("{} (bit-bench --help shows how)",
+                                       name.empty() ? "which benchmark? There are " + joined(names)
+                                                    : fmt::format("there is no benchmark '{}'; {}",
+                                                                  name, known_names(name, names))));
   return kUsage;
 }

@@ -3,12 +3,15 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <ctime>
 #include <functional>
 
+#include "launcher/command_line.h"
 #include "launcher/exit_code.h"
 #include "launcher/model_files.h"
 #include "launcher/version.h"
+#include "launcher/words.h"
 #include "storage/safetensors.h"
 #include "storage/tfrecord.h"
 
@@ -45,6 +48,10 @@ std::uint64_t bytes_of(const schemas::CheckpointManifest& manifest) {
   return bytes;
 }
 
+std::string files_of(const schemas::CheckpointManifest& manifest) {
+  return counted(static_cast<std::uint64_t>(manifest.parts_size()), "file");
+}
+
 void print_tensor(const std::string& name, const std::string& dtype, const auto& shape) {
   fmt::print("  {:<52} {:<5} {}\n", name, dtype, shape_text(shape));
 }
@@ -60,7 +67,8 @@ void inspect_weights(const std::string& path) {
     bytes += tensor.bytes.size();
   }
   for (const auto& [key, value] : file.metadata()) fmt::print("  {}: {}\n", key, value);
-  fmt::print("{} tensors, {} parameters, {} bytes\n", file.tensors().size(), parameters, bytes);
+  fmt::print("{}, {}, {} bytes\n", counted(file.tensors().size(), "tensor"),
+             counted(parameters, "parameter"), bytes);
 }
 
 void inspect_checkpoint(const CheckpointStore& store, std::uint64_t step) {
@@ -77,10 +85,10 @@ void inspect_checkpoint(const CheckpointStore& store, std::uint64_t step) {
       ++tensors;
     }
   }
-  fmt::print("step {}, {}, by {}, {} ranks\n", manifest.step(), date_text(manifest.wall_time()),
-             manifest.writer(), manifest.ranks());
-  fmt::print("{} tensors, {} parameters, {} bytes in {} files: every byte as written\n", tensors,
-             parameters, bytes_of(manifest), manifest.parts_size());
+  fmt::print("step {}, {}, by {}, {}\n", manifest.step(), date_text(manifest.wall_time()),
+             manifest.writer(), counted(manifest.ranks(), "rank"));
+  fmt::print("{}, {}, {} bytes in {}: every byte as written\n", counted(tensors, "tensor"),
+             counted(parameters, "parameter"), bytes_of(manifest), files_of(manifest));
 }
 
 // One line for each checkpoint; false when one of them is bad or there is none.
@@ -90,12 +98,12 @@ bool list_checkpoints(const CheckpointStore& store, const std::vector<std::uint6
   for (const std::uint64_t step : steps) {
     CheckpointStore::Problem problem;
     if (const auto manifest = store.validate(step, &problem)) {
-      fmt::print("{}  ok   {}  {:.1f} MB in {} files\n", store.path(step),
+      fmt::print("{}  ok   {}  {:.1f} MB in {}\n", store.path(step),
                  date_text(manifest->wall_time()), static_cast<double>(bytes_of(*manifest)) / 1e6,
-                 manifest->parts_size());
+                 files_of(*manifest));
     } else {
       good = false;
-      fmt::print("{}  BAD  {}\n", store.path(step), problem.reason);
+      fmt::print("{}  BAD  {}\n", store.path(step), reason_within(store, problem));
     }
   }
   return good;
@@ -135,23 +143,17 @@ int export_model(const std::string& path, const std::string& output,
   if (found.kind == ModelPathKind::kWeights)
     throw storage::DataError(path + ": not a run or a checkpoint");
   const CheckpointStore store(storage::posix_file_system(), found.path);
-  if (found.kind == ModelPathKind::kCheckpoint) {
-    step = found.step;
-  } else if (!step) {
-    const auto steps = store.steps();
-    if (steps.empty()) throw NoUsableCheckpoint(found.path + ": no checkpoint");
-    step = steps.back();
-  }
-  const auto manifest = checked_manifest(store, *step);
+  if (found.kind == ModelPathKind::kCheckpoint) step = found.step;
+  const auto manifest = chosen_manifest(store, step);
   const std::size_t tensors = export_weights(store, manifest, output);
-  fmt::print("{}: {} tensors of {}\n", output, tensors, store.path(*step));
+  fmt::print("{}: {} of {}\n", output, counted(tensors, "tensor"), store.path(manifest.step()));
   return kDone;
 }
 
 // The command's exit code, or that of its failure, said in one line.
 int run(const std::function<int()>& command) {
   const auto failed = [](const std::exception& error, int code) {
-    fmt::print(stderr, "bit-model: error: {}\n", error.what());
+    print_error("bit-model", error.what());
     return code;
   };
   try {
@@ -162,6 +164,8 @@ int run(const std::function<int()>& command) {
     return failed(error, kDataUnusable);
   } catch (const storage::StorageError& error) {
     return failed(error, kStorage);
+  } catch (const std::bad_alloc&) {
+    return failed(std::runtime_error("out of memory"), kInternal);
   } catch (const std::exception& error) {
     return failed(error, kInternal);
   }
@@ -172,7 +176,7 @@ int run(const std::function<int()>& command) {
 
 int main(int argc, char** argv) {
   using namespace bit::launcher;
-  CLI::App app{"Weights, checkpoints and runs."};
+  CLI::App app("Weights, checkpoints and runs.", "bit-model");
   app.footer(kExamples);
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
@@ -191,11 +195,9 @@ int main(int argc, char** argv) {
   export_command->add_option("path", path, "run directory or checkpoint")->required();
   export_command->add_option("--output", output, "file to write")->required();
   export_command->add_option("--step", step, "step of the checkpoint (default: the newest)");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
-  }
+  if (const auto code = parse_arguments(app, argc, argv)) return *code;
+  // A file that outgrows its limit is a storage error with a name, not a silent death.
+  std::signal(SIGXFSZ, SIG_IGN);
   return run([&] {
     if (inspect_command->parsed()) return inspect(path);
     if (verify_command->parsed()) return verify(path);

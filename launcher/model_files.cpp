@@ -1,12 +1,12 @@
 #include "launcher/model_files.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 #include <google/protobuf/text_format.h>
 
-#include <charconv>
+#include <algorithm>
 #include <filesystem>
 #include <map>
-#include <optional>
+#include <vector>
 
 #include "schemas/config.pb.h"
 #include "storage/safetensors.h"
@@ -15,23 +15,24 @@
 namespace bit::launcher {
 namespace {
 
-constexpr std::string_view kStepPrefix = "step-";
 constexpr std::string_view kModelPrefix = "model/";
 
-std::optional<std::uint64_t> step_of(const std::string& name) {
-  if (!name.starts_with(kStepPrefix)) return std::nullopt;
-  std::uint64_t step = 0;
-  const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(name.data() + kStepPrefix.size(), end, step);
-  if (error != std::errc() || rest != end) return std::nullopt;
-  return step;
+std::vector<std::uint64_t> steps_in(const std::string& directory) {
+  return storage::CheckpointStore(storage::posix_file_system(), directory).steps();
 }
 
-bool holds_checkpoints(const std::string& directory) {
-  for (const auto& entry : storage::posix_file_system().list(directory)) {
-    if (entry.is_directory && step_of(entry.name)) return true;
+// The step when `directory` is a checkpoint of its parent.
+std::optional<std::uint64_t> step_of(const std::filesystem::path& directory) {
+  const storage::CheckpointStore store(storage::posix_file_system(),
+                                       directory.has_parent_path() ? directory.parent_path() : ".");
+  for (const std::uint64_t step : store.steps()) {
+    if (std::filesystem::path(store.path(step)).filename() == directory.filename()) return step;
   }
-  return false;
+  return std::nullopt;
+}
+
+std::string text_of(const std::vector<std::uint64_t>& steps) {
+  return steps.empty() ? "none" : fmt::format("{}", fmt::join(steps, ", "));
 }
 
 // Name of the architecture, from the configuration that the checkpoint carries.
@@ -54,23 +55,51 @@ ModelPath find_model(const std::string& path) {
   if (!fs::is_directory(status)) return {ModelPathKind::kWeights, path, 0};
   fs::path directory = fs::path(path).lexically_normal();
   if (!directory.has_filename()) directory = directory.parent_path();  // "run/" is "run"
-  if (const auto step = step_of(directory.filename())) {
+  if (const auto step = step_of(directory)) {
     const fs::path parent = directory.parent_path();
     return {ModelPathKind::kCheckpoint, parent.empty() ? "." : parent.string(), *step};
   }
   const fs::path checkpoints = directory / "checkpoints";
   if (fs::is_directory(checkpoints)) return {ModelPathKind::kRun, checkpoints, 0};
-  if (holds_checkpoints(directory)) return {ModelPathKind::kRun, directory, 0};
+  if (!steps_in(directory).empty()) return {ModelPathKind::kRun, directory, 0};
   throw storage::DataError(
       path + ": neither a run (no checkpoints/ in it) nor a checkpoint (not named step-<n>)");
+}
+
+std::string reason_within(const storage::CheckpointStore& store,
+                          const storage::CheckpointStore::Problem& problem) {
+  std::string reason = problem.reason;
+  const std::string prefix = store.path(problem.step) + "/";
+  for (std::size_t at = 0; (at = reason.find(prefix, at)) != std::string::npos;) {
+    reason.erase(at, prefix.size());
+  }
+  return reason;
 }
 
 schemas::CheckpointManifest checked_manifest(const storage::CheckpointStore& store,
                                              std::uint64_t step) {
   storage::CheckpointStore::Problem problem;
   auto manifest = store.validate(step, &problem);
-  if (!manifest) throw NoUsableCheckpoint(store.path(step) + ": " + problem.reason);
+  if (!manifest) throw NoUsableCheckpoint(store.path(step) + ": " + reason_within(store, problem));
   return std::move(*manifest);
+}
+
+schemas::CheckpointManifest chosen_manifest(const storage::CheckpointStore& store,
+                                            std::optional<std::uint64_t> step) {
+  auto steps = store.steps();
+  if (steps.empty()) throw NoUsableCheckpoint(store.directory() + ": no checkpoint");
+  const std::uint64_t wanted = step.value_or(steps.back());
+  if (std::ranges::find(steps, wanted) == steps.end()) {
+    throw NoUsableCheckpoint(fmt::format("{}: no checkpoint of step {}; there are {}",
+                                         store.directory(), wanted, text_of(steps)));
+  }
+  try {
+    return checked_manifest(store, wanted);
+  } catch (const NoUsableCheckpoint& error) {
+    std::erase(steps, wanted);
+    throw NoUsableCheckpoint(
+        fmt::format("{} (--step takes another one: {})", error.what(), text_of(steps)));
+  }
 }
 
 std::size_t export_weights(const storage::CheckpointStore& store,
@@ -85,14 +114,12 @@ std::size_t export_weights(const storage::CheckpointStore& store,
   if (weights.empty())
     throw storage::DataError(store.path(manifest.step()) + ": no tensors under \"model/\"");
   auto& files = storage::posix_file_system();
-  const std::string temporary = output + ".tmp";
   std::map<std::string, std::string> metadata = {{"format", "pt"},
                                                  {"step", std::to_string(manifest.step())}};
   if (const std::string name = model_name(manifest); !name.empty()) metadata["model"] = name;
-  storage::write_safetensors(files, temporary, weights, metadata);
-  files.rename(temporary, output);
-  const std::string parent = std::filesystem::path(output).parent_path();
-  files.sync_directory(parent.empty() ? "." : parent);
+  storage::write_file_atomically(files, output, [&](storage::WritableFile& file) {
+    storage::write_safetensors(file, weights, metadata);
+  });
   return weights.size();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -23,9 +24,18 @@ struct ModelPath {
 // none of these.
 ModelPath find_model(const std::string& path);
 
+// Why a checkpoint is bad, without the path that is said beside it.
+std::string reason_within(const storage::CheckpointStore& store,
+                          const storage::CheckpointStore::Problem& problem);
+
 // A checkpoint whose every byte was checked. Throws NoUsableCheckpoint with the reason.
 schemas::CheckpointManifest checked_manifest(const storage::CheckpointStore& store,
                                              std::uint64_t step);
+
+// The same for the checkpoint of `step`, by default the newest; the reason names the other steps
+// there are.
+schemas::CheckpointManifest chosen_manifest(const storage::CheckpointStore& store,
+                                            std::optional<std::uint64_t> step);
 
 // There is no checkpoint, or the one that was asked for is damaged: exit code 77.
 class NoUsableCheckpoint : public std::runtime_error {

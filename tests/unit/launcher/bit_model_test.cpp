@@ -82,7 +82,7 @@ TEST_F(BitModel, inspect_shows_the_tensors_of_a_checkpoint) {
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("model/head.fc.weight"));
   EXPECT_THAT(result.out, HasSubstr("F32   [2, 3]"));
-  EXPECT_THAT(result.out, HasSubstr("step 200, 2023-11-14 22:13:20 UTC, by bit test, 1 ranks"));
+  EXPECT_THAT(result.out, HasSubstr("step 200, 2023-11-14 22:13:20 UTC, by bit test, 1 rank\n"));
   EXPECT_THAT(result.out, HasSubstr("2 tensors, 6 parameters"));
 }
 
@@ -114,7 +114,7 @@ TEST_F(BitModel, export_writes_the_weights_of_the_newest_checkpoint) {
   EXPECT_EQ(file.metadata().at("model"), "R26x1");
   EXPECT_EQ(file.metadata().at("step"), "200");
   EXPECT_FALSE(std::filesystem::exists(output + ".tmp"));
-  EXPECT_THAT(bit_model({"inspect", output}).out, HasSubstr("1 tensors, 6 parameters, 24 bytes"));
+  EXPECT_THAT(bit_model({"inspect", output}).out, HasSubstr("1 tensor, 6 parameters, 24 bytes"));
 }
 
 TEST_F(BitModel, export_takes_another_step_when_asked) {
@@ -130,6 +130,44 @@ TEST_F(BitModel, export_of_a_damaged_checkpoint_exits_77_and_writes_nothing) {
   EXPECT_EQ(result.exit_code, 77);
   EXPECT_THAT(result.err, HasSubstr("bit-model: error: " + checkpoint(200)));
   EXPECT_FALSE(std::filesystem::exists(output));
+}
+
+TEST_F(BitModel, export_names_the_other_steps_when_one_is_bad_or_absent) {
+  const std::string output = directory_ / "weights.safetensors";
+  EXPECT_THAT(bit_model({"export", run_, "--output", output, "--step", "150"}).err,
+              HasSubstr("no checkpoint of step 150; there are 100, 200\n"));
+  flip_a_byte_of(200);
+  const std::string bad = bit_model({"export", run_, "--output", output}).err;
+  EXPECT_THAT(bad, HasSubstr(checkpoint(200) + ": part-00000-of-00001.safetensors: "));
+  EXPECT_THAT(bad, HasSubstr("(--step takes another one: 100)"));
+}
+
+TEST_F(BitModel, export_to_a_full_disk_exits_74_and_leaves_nothing) {
+  const std::string output = directory_ / "weights.safetensors";
+  // The message goes through a pipe: the limit holds for files.
+  const ProcessResult result = test::run_process(
+      {"bash", "-c", "(ulimit -f 0; exec \"$@\") 2>&1 | cat; exit ${PIPESTATUS[0]}", "limited",
+       BIT_MODEL, "export", run_, "--output", output});
+  EXPECT_EQ(result.exit_code, 74) << result.out;
+  EXPECT_THAT(result.out, HasSubstr("weights.safetensors.tmp: File too large"));
+  EXPECT_FALSE(std::filesystem::exists(output));
+  EXPECT_FALSE(std::filesystem::exists(output + ".tmp"));
+}
+
+TEST_F(BitModel, command_lines_with_mistakes_are_answered_with_the_nearest_name) {
+  const auto refusal = [](const std::vector<std::string>& arguments) {
+    const ProcessResult result = bit_model(arguments);
+    EXPECT_EQ(result.exit_code, 2);
+    return result.err;
+  };
+  EXPECT_EQ(refusal({"inspekt", "runs"}),
+            "bit-model: error: there is no command 'inspekt'; there are inspect, verify, export; "
+            "did you mean 'inspect'? (bit-model --help shows how)\n");
+  EXPECT_EQ(refusal({"export", "runs", "--ouptut", "a"}),
+            "bit-model: error: there is no option '--ouptut'; did you mean '--output'? (bit-model "
+            "export --help shows how)\n");
+  EXPECT_EQ(refusal({"export", "runs"}),
+            "bit-model: error: --output is required (bit-model export --help shows how)\n");
 }
 
 TEST_F(BitModel, names_what_it_cannot_use) {
