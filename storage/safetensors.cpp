@@ -184,23 +184,27 @@ std::string make_header(std::span<const TensorView* const> order,
   return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;
 }
 
-}  // namespace
+struct Checked {
+  std::vector<const TensorView*> order;
+  std::string header;
+};
 
-std::size_t dtype_bytes(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].bytes; }
-std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].name; }
+Checked check(std::span<const TensorView> tensors,
+              const std::map<std::string, std::string>& metadata) {
+  auto order = file_order(tensors);
+  std::string header = make_header(order, metadata);
+  return {std::move(order), std::move(header)};
+}
 
-WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
-                                     const std::map<std::string, std::string>& metadata) {
-  const auto order = file_order(tensors);
-  const std::string header = make_header(order, metadata);
+WrittenSafetensors write_checked(WritableFile& file, const Checked& checked) {
   WrittenSafetensors written;
   const auto append = [&](std::span<const std::byte> bytes) {
     file.append(bytes);
     written.bytes += bytes.size();
     written.crc32c = crc32c(bytes, written.crc32c);
   };
-  append(std::as_bytes(std::span(header)));
-  for (const TensorView* tensor : order) {
+  append(std::as_bytes(std::span(checked.header)));
+  for (const TensorView* tensor : checked.order) {
     written.tensors.push_back({tensor->name, tensor->dtype, tensor->shape, written.bytes,
                                tensor->bytes.size(), crc32c(tensor->bytes)});
     append(tensor->bytes);
@@ -208,11 +212,22 @@ WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorV
   return written;
 }
 
+}  // namespace
+
+std::size_t dtype_bytes(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].bytes; }
+std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].name; }
+
+WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
+                                     const std::map<std::string, std::string>& metadata) {
+  return write_checked(file, check(tensors, metadata));
+}
+
 WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
                                      std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata) {
+  const Checked checked = check(tensors, metadata);  // before there is a file
   const auto file = files.create(path);
-  WrittenSafetensors written = write_safetensors(*file, tensors, metadata);
+  WrittenSafetensors written = write_checked(*file, checked);
   file->sync();
   file->close();
   return written;
