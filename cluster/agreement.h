@@ -15,8 +15,9 @@ class DisagreementError : public std::runtime_error {
 };
 
 // Collective. When `value` is not the same text on all ranks, throws on every rank the same
-// DisagreementError, which names `what`, and rank by rank the host and value of rank 0 and of the
-// ranks that differ from it.
+// DisagreementError: rank by rank the host and value of rank 0 and of the ranks that differ from
+// it, and a last line that names `what`. Of values with several lines, only the lines that differ
+// are shown.
 void require_agreement(Communicator& communicator, const std::string& what,
                        const std::string& value);
 

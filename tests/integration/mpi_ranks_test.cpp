@@ -68,7 +68,7 @@ TEST(Mpi, a_rank_that_ends_by_an_exception_ends_the_others_with_its_code) {
 TEST(Mpi, ranks_that_disagree_say_so_and_end_with_the_code_for_preflight) {
   const auto result = run_ranks(2, "disagree");
   EXPECT_EQ(result.exit_code, bit::launcher::kPreflight) << result.err;
-  EXPECT_THAT(result.err, HasSubstr("dataset hash differs between ranks:"));
+  EXPECT_THAT(result.err, HasSubstr("dataset hash differs between ranks\n"));
   EXPECT_THAT(result.err, HasSubstr(": aaaa"));
   EXPECT_THAT(result.err, HasSubstr("rank 1 on "));
   EXPECT_THAT(result.err, HasSubstr(": bbbb"));

@@ -42,8 +42,23 @@ TEST(Agreement, a_rank_that_differs_is_named_on_every_rank_with_both_values) {
   ASSERT_EQ(all.size(), 4u);
   EXPECT_EQ(all.count(*all.begin()), 4u) << "ranks say different things";
   const std::string host = make_self_communicator()->host();
-  EXPECT_EQ(*all.begin(), "configuration differs between ranks:\n  rank 0 on " + host +
-                              ": 5f3a\n  rank 2 on " + host + ": bad1");
+  EXPECT_EQ(*all.begin(), "  rank 0 on " + host + ": 5f3a\n  rank 2 on " + host +
+                              ": bad1\nconfiguration differs between ranks");
+}
+
+TEST(Agreement, of_long_values_only_the_lines_that_differ_are_shown) {
+  const auto all = messages(2, [](int rank) {
+    return std::string("batch: 16\nseed=") + (rank == 0 ? "0" : "9\nthreads=1") + "\nmodel: R50x1";
+  });
+  const std::string host = make_self_communicator()->host();
+  EXPECT_EQ(*all.begin(), "  rank 0 on " + host + ": seed=0\n  rank 1 on " + host +
+                              ": seed=9 | threads=1\nconfiguration differs between ranks");
+}
+
+TEST(Agreement, a_rank_that_only_lacks_something_says_so) {
+  const auto all = messages(2, [](int rank) { return rank == 0 ? "a\nb" : "a"; });
+  EXPECT_THAT(*all.begin(), HasSubstr(": b\n"));
+  EXPECT_THAT(*all.begin(), HasSubstr(": (nothing that the other lacks)\n"));
 }
 
 TEST(Agreement, a_value_that_starts_like_the_others_differs) {
