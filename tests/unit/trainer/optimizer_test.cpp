@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <stdexcept>
 
 namespace bit::trainer {
@@ -71,6 +72,25 @@ TEST(SgdMomentum, gives_the_same_result_on_many_elements_in_several_threads) {
   optimizer.step(0.1);
   const at::Tensor expected = before - 0.1 * (gradient + 1e-4 * before);
   EXPECT_TRUE(at::allclose(parameter.value.detach(), expected, 1e-6, 1e-7));
+}
+
+TEST(SgdMomentum, says_when_weights_or_momentum_stop_being_finite) {
+  std::vector<Parameter> parameters = {leaf("fine", std::vector<float>(100000, 1), true),
+                                       leaf("kernel", std::vector<float>(100000, 1), true)};
+  SgdMomentum optimizer(parameters, 0.9, 0);
+  const auto step = [&](float last_gradient, double rate) {
+    for (Parameter& parameter : parameters)
+      parameter.value.mutable_grad() = at::zeros_like(parameter.value.detach());
+    parameters[1].value.mutable_grad()[-1] = last_gradient;
+    return optimizer.step(rate);
+  };
+  Finite finite = step(1, 0.1);
+  EXPECT_TRUE(finite.momentum && finite.weights);
+  finite = step(1, 1e30);  // a finite weight, whose square is not
+  EXPECT_TRUE(finite.momentum);
+  EXPECT_FALSE(finite.weights);
+  finite = step(std::numeric_limits<float>::quiet_NaN(), 0);
+  EXPECT_FALSE(finite.momentum);
 }
 
 }  // namespace
