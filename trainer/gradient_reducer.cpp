@@ -14,11 +14,12 @@
 #include <thread>
 #include <unordered_map>
 
+#include "trainer/text_lines.h"
+
 namespace bit::trainer {
 namespace {
 
 using cluster::PendingCollective;
-using Clock = std::chrono::steady_clock;
 
 // How often the progress thread asks the transport to move on while backward computes.
 constexpr std::chrono::microseconds kProgressInterval{200};
@@ -46,22 +47,6 @@ std::vector<std::size_t> positions_of(const std::vector<std::string>& names,
                                 position.begin()->first);
   }
   return order;
-}
-
-std::string join_lines(const std::vector<std::string>& lines) {
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  return text;
-}
-
-std::vector<std::string> split_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = text.find('\n', begin);
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
 }
 
 }  // namespace
@@ -288,7 +273,7 @@ void GradientReducer::begin() {
   impl_->active = true;
 }
 
-double GradientReducer::finish(double scale) {
+void GradientReducer::finish(double scale) {
   Impl& impl = *impl_;
   if (!impl.active) throw std::logic_error("gradient reducer: finish() without begin()");
   impl.active = false;
@@ -296,9 +281,7 @@ double GradientReducer::finish(double scale) {
     if (!impl.slots[i].ready) impl.pack(i);
   }
   impl.start_full_buckets();
-  const auto start = Clock::now();
   impl.wait_for_all();
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
 
   const at::NoGradGuard no_grad;
   for (Impl::Flight& flight : impl.flights) {
@@ -315,7 +298,6 @@ double GradientReducer::finish(double scale) {
     }
   }
   if (impl.ready_order.empty()) impl.agree_on_order();
-  return seconds;
 }
 
 const std::vector<std::string>& GradientReducer::ready_order() const { return impl_->ready_order; }

@@ -35,8 +35,8 @@ class GradientReducer {
   // micro-steps accumulate locally and call nothing.
   void begin();
   // After that backward pass: waits for the sums and leaves sum * scale in every parameter's
-  // .grad(). Returns the seconds waited. Throws CommError.
-  double finish(double scale);
+  // .grad(). Throws CommError.
+  void finish(double scale);
 
   // Rank 0's observed order, the same on all ranks once the first finish() returned: buckets are
   // rebuilt from it once and never change again, so a run that is resumed with it adds in the same

@@ -88,7 +88,7 @@ TEST_P(ReducedOverRanks, gradients_are_the_scaled_sums_in_every_step) {
     for (int step = 1; step <= 4; ++step) {
       reducer.begin();
       weighted_sum(parameters, step * (communicator.rank() + 1)).backward();
-      EXPECT_GE(reducer.finish(0.5), 0);
+      reducer.finish(0.5);
       for (std::size_t i = 0; i < parameters.size(); ++i) {
         const double expected = 0.5 * step * sum_of_ranks * static_cast<double>(i + 1);
         EXPECT_TRUE(is_full(parameters[i].value.grad(), expected)) << step << " " << i;
