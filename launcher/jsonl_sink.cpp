@@ -3,6 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "trainer/run_files.h"
+
 namespace bit::launcher {
 namespace {
 
@@ -13,32 +15,22 @@ std::string line_of(const Json& object) {
   return object.dump(-1, ' ', false, nlohmann::detail::error_handler_t::replace) + "\n";
 }
 
-// The lines of `text` that belong to a run at `step`.
-std::string lines_up_to(const std::string& text, std::uint64_t step) {
-  std::string kept;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
-    const Json object = Json::parse(line, nullptr, false);
-    if (!object.is_object() || !object.contains("step") || !object["step"].is_number_unsigned())
-      continue;
-    if (object["step"].get<std::uint64_t>() <= step) kept += line + "\n";
-  }
-  return kept;
-}
-
 }  // namespace
 
 void JsonlSink::start(const trainer::StartReport& report) {
   auto& files = storage::posix_file_system();
   if (files.exists(path_)) {
     const std::string before = storage::read_file(files, path_);
-    const std::string kept = lines_up_to(before, report.first_step);
+    const std::string kept = trainer::lines_up_to(before, report.first_step);
     if (kept != before) storage::write_file_atomically(files, path_, kept);
   }
   file_ = std::make_unique<AppendFile>(path_);
+  step_ = report.first_step;
 }
 
 void JsonlSink::step(const trainer::StepReport& report) {
+  step_ = report.step;
+  if (!report.on_record) return;
   write(line_of(Json{{"event", "step"},
                      {"step", report.step},
                      {"epoch", report.epoch},
@@ -86,6 +78,29 @@ void JsonlSink::done(const trainer::DoneReport& report) {
               {"seconds", report.seconds}};
   if (!report.model.empty()) object["model"] = report.model;
   write(line_of(object));
+}
+
+void JsonlSink::failed(const trainer::FailureReport& report) {
+  if (!file_) return;
+  const std::chrono::duration<double> age = std::chrono::steady_clock::now() - began_;
+  write(line_of(Json{{"event", "done"},
+                     {"step", step_},
+                     {"reason", "failed: " + report.reason},
+                     {"seconds", age.count()},
+                     {"exit_code", report.exit_code}}));
+}
+
+bool JsonlSink::has_evaluation(std::uint64_t step, const std::string& split) const {
+  auto& files = storage::posix_file_system();
+  if (!files.exists(path_)) return false;
+  std::istringstream lines(storage::read_file(files, path_));
+  for (std::string line; std::getline(lines, line);) {
+    const Json object = Json::parse(line, nullptr, false);
+    if (object.is_object() && object.value("event", "") == "eval" &&
+        object.value("step", Json()) == step && object.value("split", Json()) == split)
+      return true;
+  }
+  return false;
 }
 
 void JsonlSink::write(const std::string& line) {

@@ -1,6 +1,8 @@
 // metrics.jsonl: one JSON object for each step, evaluation, checkpoint and end (docs/formats.md).
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -21,12 +23,19 @@ class JsonlSink final : public trainer::MetricSink {
   void evaluation(const trainer::EvalReport& report) override;
   void checkpoint(const trainer::CheckpointReport& report) override;
   void done(const trainer::DoneReport& report) override;
+  // Nothing before start(): a run that was refused changes nothing.
+  void failed(const trainer::FailureReport& report) override;
+
+  // Whether the file holds an evaluation of `split` at `step`.
+  bool has_evaluation(std::uint64_t step, const std::string& split) const;
 
  private:
   void write(const std::string& line);
 
   std::string path_;
   std::unique_ptr<AppendFile> file_;
+  std::uint64_t step_ = 0;  // of the last report
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace bit::launcher

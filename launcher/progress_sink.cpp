@@ -93,10 +93,7 @@ void ProgressSink::evaluation(const trainer::EvalReport& report) {
 }
 
 void ProgressSink::checkpoint(const trainer::CheckpointReport& report) {
-  if (!report.ok) {
-    say(fmt::format("checkpoint at step {} FAILED: {}", report.step, report.error));
-    return;
-  }
+  if (!report.ok) return;  // it ends the run, which says why
   say(fmt::format("checkpoint at step {}: {} ({:.1f} MB in {:.1f} s, training waited {:.0f} ms)",
                   report.step, report.path, static_cast<double>(report.bytes) / 1e6, report.seconds,
                   1000 * report.blocked_seconds));
@@ -107,6 +104,12 @@ void ProgressSink::done(const trainer::DoneReport& report) {
   say(fmt::format("{} at step {} after {}{}", report.reason, report.step,
                   clock_text(report.seconds), model));
 }
+
+void ProgressSink::failed(const trainer::FailureReport& /*report*/) {
+  if (options_.width > 0 && observed_) *options_.out << '\n' << std::flush;
+}
+
+void ProgressSink::note(const std::string& text) { say(text); }
 
 void ProgressSink::observe(const trainer::StepReport& report) {
   const double now = options_.now();

@@ -31,6 +31,9 @@ class ProgressSink final : public trainer::MetricSink {
   void evaluation(const trainer::EvalReport& report) override;
   void checkpoint(const trainer::CheckpointReport& report) override;
   void done(const trainer::DoneReport& report) override;
+  // Ends the line of the bar: the reason follows on standard error.
+  void failed(const trainer::FailureReport& report) override;
+  void note(const std::string& text) override;
 
  private:
   void observe(const trainer::StepReport& report);

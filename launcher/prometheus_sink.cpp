@@ -72,6 +72,19 @@ struct PrometheusSink::Impl {
     return phases.Add({{"phase", name}}, doubling_seconds());
   }
 
+  // Only from its first value on: there is no time of a checkpoint before there is one.
+  void set(prometheus::Gauge*& late, const char* name, const char* help, double value) {
+    if (late == nullptr) late = &gauge(name, help);
+    late->Set(value);
+  }
+  void set_last_success(double unix_seconds) {
+    set(last_success, "bit_checkpoint_last_success_timestamp_seconds",
+        "Unix time of the last published checkpoint", unix_seconds);
+  }
+  void set_top1(double ratio) {
+    set(top1, "bit_eval_top1_ratio", "Top-1 accuracy of the last evaluation", ratio);
+  }
+
   prometheus::Registry registry;
 
   prometheus::Histogram& step_seconds =
@@ -86,7 +99,7 @@ struct PrometheusSink::Impl {
   prometheus::Histogram& backward = phase("backward");
   prometheus::Histogram& comm_exposed = phase("comm_exposed");
   prometheus::Histogram& optimizer = phase("optimizer");
-  prometheus::Histogram& checkpoint_block = phase("checkpoint_block");
+  prometheus::Histogram& checkpoint_blocked = phase("checkpoint_blocked");
   prometheus::Histogram& other = phase("other");
   prometheus::Counter& images =
       counter("bit_train_images_total", "Images trained on, over all ranks");
@@ -96,14 +109,12 @@ struct PrometheusSink::Impl {
   prometheus::Gauge& learning_rate = gauge("bit_train_learning_rate", "Rate of the last update");
   prometheus::Gauge& data_wait_ratio =
       gauge("bit_train_data_wait_ratio", "Share of the update spent waiting for data");
-  prometheus::Gauge& last_success = gauge("bit_checkpoint_last_success_timestamp_seconds",
-                                          "Unix time of the last published checkpoint");
   prometheus::Histogram& checkpoint_seconds =
       histogram("bit_checkpoint_seconds", "Seconds from snapshot to published checkpoint");
   prometheus::Counter& checkpoint_failures =
       counter("bit_checkpoint_failures_total", "Checkpoints that failed");
-  prometheus::Gauge& top1 = gauge("bit_eval_top1_ratio", "Top-1 accuracy of the last evaluation");
-  std::uint64_t last_step = 0;
+  prometheus::Gauge* last_success = nullptr;
+  prometheus::Gauge* top1 = nullptr;
   std::unique_ptr<MetricsServer> server;  // goes first: its thread reads the registry
 };
 
@@ -115,17 +126,14 @@ PrometheusSink::~PrometheusSink() = default;
 int PrometheusSink::port() const { return static_cast<int>(impl_->server->port()); }
 
 void PrometheusSink::start(const trainer::StartReport& report) {
-  impl_->last_step = report.first_step;
   impl_->step.Set(static_cast<double>(report.first_step));
+  if (report.resumed_wall_time > 0) impl_->set_last_success(report.resumed_wall_time);
 }
 
 void PrometheusSink::step(const trainer::StepReport& report) {
   Impl& m = *impl_;
-  // Reports may be several updates apart; rates are those of the reported one.
-  const std::uint64_t steps = report.step - m.last_step;
-  m.last_step = report.step;
-  m.steps.Increment(static_cast<double>(steps));
-  m.images.Increment(static_cast<double>(steps) * report.images_per_second * report.step_seconds);
+  m.steps.Increment();
+  m.images.Increment(static_cast<double>(report.images));
   m.step.Set(static_cast<double>(report.step));
   m.loss.Set(report.loss);
   m.learning_rate.Set(report.learning_rate);
@@ -137,11 +145,11 @@ void PrometheusSink::step(const trainer::StepReport& report) {
   m.backward.Observe(report.backward_seconds);
   m.comm_exposed.Observe(report.comm_exposed_seconds);
   m.optimizer.Observe(report.optimizer_seconds);
-  m.checkpoint_block.Observe(report.checkpoint_blocked_seconds);
+  m.checkpoint_blocked.Observe(report.checkpoint_blocked_seconds);
   m.other.Observe(report.other_seconds);
 }
 
-void PrometheusSink::evaluation(const trainer::EvalReport& report) { impl_->top1.Set(report.top1); }
+void PrometheusSink::evaluation(const trainer::EvalReport& report) { impl_->set_top1(report.top1); }
 
 void PrometheusSink::checkpoint(const trainer::CheckpointReport& report) {
   if (!report.ok) {
@@ -149,7 +157,7 @@ void PrometheusSink::checkpoint(const trainer::CheckpointReport& report) {
     return;
   }
   impl_->checkpoint_seconds.Observe(report.seconds);
-  impl_->last_success.Set(
+  impl_->set_last_success(
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
 }
 

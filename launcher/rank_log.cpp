@@ -44,25 +44,23 @@ RankLog::RankLog(const std::string& output, int rank, const std::string& host) {
           rank, for_pattern(json_text(host))),
       spdlog::pattern_time_type::utc));
   file_->flush_on(spdlog::level::info);
+  // A line that cannot be written, to a full disk say, is lost: what matters is said elsewhere too.
+  file_->set_error_handler([](const std::string&) {});
   if (rank == 0) {
     terminal_ = std::make_shared<spdlog::logger>("terminal",
                                                  std::make_shared<spdlog::sinks::stderr_sink_mt>());
     terminal_->set_pattern("%l: %v");
-    terminal_->set_level(spdlog::level::warn);
   }
 }
 
 RankLog::~RankLog() = default;
 
-void RankLog::info(const std::string& message) { write(spdlog::level::info, message); }
-void RankLog::warn(const std::string& message) { write(spdlog::level::warn, message); }
-void RankLog::error(const std::string& message) { write(spdlog::level::err, message); }
-
-void RankLog::write(int level, const std::string& message) {
-  const auto spdlog_level = static_cast<spdlog::level::level_enum>(level);
-  file_->log(spdlog_level, json_text(message));
-  if (terminal_) terminal_->log(spdlog_level, message);
+void RankLog::info(const std::string& message) { file_->info(json_text(message)); }
+void RankLog::warn(const std::string& message) {
+  file_->warn(json_text(message));
+  if (terminal_) terminal_->warn(message);
 }
+void RankLog::error(const std::string& message) { file_->error(json_text(message)); }
 
 void LogSink::start(const trainer::StartReport& report) {
   const std::string from =
@@ -72,6 +70,7 @@ void LogSink::start(const trainer::StartReport& report) {
 }
 
 void LogSink::step(const trainer::StepReport& report) {
+  if (!report.on_record) return;
   log_.info(
       fmt::format("step {}/{} epoch {:.3f} loss {:.5f} learning rate {:.5g} {:.1f} img/s {:.4f} s, "
                   "data wait {:.4f} s",
@@ -100,5 +99,7 @@ void LogSink::done(const trainer::DoneReport& report) {
   log_.info(
       fmt::format("{} at step {} after {:.1f} s", report.reason, report.step, report.seconds));
 }
+
+void LogSink::note(const std::string& text) { log_.info(text); }
 
 }  // namespace bit::launcher

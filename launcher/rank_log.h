@@ -1,5 +1,6 @@
 // One log per rank: <output>/log/rank-<n>.log, a JSON object a line with time (UTC), level, rank,
-// host and message. Warnings and errors of rank 0 go to standard error as well.
+// host and message. Warnings of rank 0 go to standard error as well; errors end the program, which
+// says them there itself.
 #pragma once
 
 #include <memory>
@@ -25,8 +26,6 @@ class RankLog {
   void error(const std::string& message);
 
  private:
-  void write(int level, const std::string& message);
-
   std::shared_ptr<spdlog::logger> file_;
   std::shared_ptr<spdlog::logger> terminal_;
 };
@@ -41,6 +40,7 @@ class LogSink final : public trainer::MetricSink {
   void evaluation(const trainer::EvalReport& report) override;
   void checkpoint(const trainer::CheckpointReport& report) override;
   void done(const trainer::DoneReport& report) override;
+  void note(const std::string& text) override;
 
  private:
   RankLog& log_;

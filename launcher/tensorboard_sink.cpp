@@ -21,7 +21,7 @@ std::string host_name() {
 
 }  // namespace
 
-void TensorboardSink::start(const trainer::StartReport& /*report*/) {
+void TensorboardSink::open() {
   file_ = std::make_unique<AppendFile>(fmt::format(
       "{}/events.out.tfevents.{:.0f}.{}.{}", directory_, unix_seconds(), host_name(), getpid()));
   records_ = std::make_unique<storage::RecordWriter>(*file_);
@@ -48,6 +48,7 @@ void TensorboardSink::evaluation(const trainer::EvalReport& report) {
 
 void TensorboardSink::write_scalars(std::uint64_t step,
                                     std::initializer_list<std::pair<const char*, double>> scalars) {
+  if (!records_) open();
   schemas::Event event;
   event.set_wall_time(unix_seconds());
   event.set_step(static_cast<std::int64_t>(step));
@@ -60,7 +61,6 @@ void TensorboardSink::write_scalars(std::uint64_t step,
 }
 
 void TensorboardSink::write(const schemas::Event& event) {
-  if (!records_) return;
   const std::string bytes = event.SerializeAsString();
   records_->append(std::as_bytes(std::span(bytes)));
 }

@@ -16,14 +16,14 @@ namespace bit::launcher {
 
 class TensorboardSink final : public trainer::MetricSink {
  public:
-  // Writes <directory>/events.out.tfevents.<unix seconds>.<host>.<pid>, from start() on.
+  // Writes <directory>/events.out.tfevents.<unix seconds>.<host>.<pid>, from the first scalar on.
   explicit TensorboardSink(std::string directory) : directory_(std::move(directory)) {}
 
-  void start(const trainer::StartReport& report) override;
   void step(const trainer::StepReport& report) override;
   void evaluation(const trainer::EvalReport& report) override;
 
  private:
+  void open();
   void write(const schemas::Event& event);
   void write_scalars(std::uint64_t step,
                      std::initializer_list<std::pair<const char*, double>> scalars);

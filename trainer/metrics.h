@@ -17,6 +17,7 @@ struct StepReport {
   double epoch = 0;  // epochs of data consumed
   double loss = 0;   // mean over the global batch
   double learning_rate = 0;
+  std::uint64_t images = 0;      // of this update, all ranks
   double images_per_second = 0;  // all ranks
   double step_seconds = 0;
   double data_wait_seconds = 0;
@@ -26,6 +27,7 @@ struct StepReport {
   double optimizer_seconds = 0;
   double checkpoint_blocked_seconds = 0;
   double other_seconds = 0;  // bookkeeping: agreement, logging
+  bool on_record = true;     // to be written down; false: only for what shows the present
 };
 
 struct EvalReport {
@@ -49,6 +51,7 @@ struct CheckpointReport {
   std::string error;  // when not ok
 };
 
+// How a run ended, whether well or by a stop.
 struct DoneReport {
   std::uint64_t step = 0;
   std::string reason;  // "complete", "stopped: signal USR2", ...
@@ -56,11 +59,18 @@ struct DoneReport {
   std::string model;   // path of model.safetensors, when written
 };
 
+// How a run ended that could not go on.
+struct FailureReport {
+  std::string reason;
+  int exit_code = 0;
+};
+
 struct StartReport {
   std::uint64_t first_step = 0;  // updates already in the weights
   std::uint64_t total_steps = 0;
   int ranks = 1;
-  std::string resumed_from;  // checkpoint path, empty for a fresh run
+  std::string resumed_from;      // checkpoint path, empty for a fresh run
+  double resumed_wall_time = 0;  // Unix seconds when that checkpoint was taken
 };
 
 // Called on rank 0, from the training thread (checkpoint() too). Must be quick: no network, no
@@ -68,11 +78,13 @@ struct StartReport {
 class MetricSink {
  public:
   virtual ~MetricSink() = default;
+  // Once the run is accepted: what is there of it may be changed from here on.
   virtual void start(const StartReport&) {}
   virtual void step(const StepReport&) {}
   virtual void evaluation(const EvalReport&) {}
   virtual void checkpoint(const CheckpointReport&) {}
   virtual void done(const DoneReport&) {}
+  virtual void failed(const FailureReport&) {}
   // A sentence for people: what was found, replaced or left out.
   virtual void note(const std::string&) {}
 };
@@ -95,6 +107,9 @@ class MetricSinks final : public MetricSink {
   }
   void done(const DoneReport& report) override {
     for (auto& sink : sinks_) sink->done(report);
+  }
+  void failed(const FailureReport& report) override {
+    for (auto& sink : sinks_) sink->failed(report);
   }
   void note(const std::string& text) override {
     for (auto& sink : sinks_) sink->note(text);

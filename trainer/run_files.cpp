@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <system_error>
 
 #include "storage/file.h"
@@ -40,15 +41,29 @@ void write_line(std::ofstream& file, const std::string& path, const std::string&
 
 }  // namespace
 
+std::string lines_up_to(const std::string& text, std::uint64_t step) {
+  std::string kept;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const json object = json::parse(line, nullptr, false);
+    if (!object.is_object()) continue;
+    const auto found = object.find("step");
+    if (found == object.end() || !found->is_number_unsigned()) continue;
+    if (found->get<std::uint64_t>() <= step) kept += line + "\n";
+  }
+  return kept;
+}
+
 OrderLog::OrderLog(const std::string& path, std::uint64_t first_step,
                    cluster::Communicator& communicator)
-    : communicator_(communicator) {
+    : path_(path), communicator_(communicator) {
   if (communicator_.rank() != 0) return;
-  std::string kept;
-  for (const json& line : read_lines(path)) {
-    if (line.at("step").get<std::uint64_t>() <= first_step) kept += line.dump() + "\n";
+  auto& files = storage::posix_file_system();
+  if (files.exists(path)) {
+    const std::string before = storage::read_file(files, path);
+    const std::string kept = lines_up_to(before, first_step);
+    if (kept != before) storage::write_file_atomically(files, path, kept);
   }
-  storage::write_file_atomically(storage::posix_file_system(), path, kept);
   file_ = open_for_append(path);
 }
 
@@ -58,7 +73,7 @@ void OrderLog::write(std::uint64_t step, const pipeline::Batch& batch) {
     mine += (mine.empty() ? "" : ",") + std::to_string(record);
   const auto parts = communicator_.all_gather(mine);
   if (communicator_.rank() != 0) return;
-  write_line(file_, "order.jsonl",
+  write_line(file_, path_,
              fmt::format("{{\"step\":{},\"epoch\":{},\"records\":[{}]}}", step, batch.epoch,
                          fmt::join(parts, ",")));
 }

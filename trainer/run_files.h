@@ -14,6 +14,10 @@
 
 namespace bit::trainer {
 
+// The lines of a JSON-lines file that belong to a run at `step`, byte for byte: those whose "step"
+// is at most that. A last line cut by a kill goes too.
+std::string lines_up_to(const std::string& text, std::uint64_t step);
+
 // order.jsonl: {"step":…,"epoch":…,"records":[…]} with the ids of the global batch in slot order.
 // Collective.
 class OrderLog {
@@ -24,6 +28,7 @@ class OrderLog {
   void write(std::uint64_t step, const pipeline::Batch& batch);
 
  private:
+  std::string path_;
   cluster::Communicator& communicator_;
   std::ofstream file_;
 };
