@@ -28,9 +28,9 @@
 #include "launcher/tensorboard_sink.h"
 #include "launcher/together.h"
 #include "launcher/version.h"
-#include "storage/crc32c.h"
 #include "storage/dataset.h"
 #include "storage/file.h"
+#include "storage/lock_file.h"
 #include "trainer/prepare_cpu.h"
 #include "trainer/train_loop.h"
 
@@ -45,8 +45,8 @@ struct Arguments {
   bool config_reference = false;
 };
 
-// What this rank was started with, as one text. A rank that cannot see the file takes rank 0's word
-// for it.
+// What this rank was started with, the lines of the file and the overrides. A rank that cannot see
+// the file takes rank 0's word for it.
 std::string started_with(const Arguments& arguments) {
   std::string text;
   try {
@@ -55,7 +55,7 @@ std::string started_with(const Arguments& arguments) {
     return {};
   }
   for (const auto& value : arguments.overrides) text += "\n" + value;
-  return fmt::format("{:08x}", storage::crc32c(std::as_bytes(std::span(text))));
+  return text;
 }
 
 // Rank 0's resolved configuration on every rank. `origins` is filled on rank 0.
@@ -97,28 +97,63 @@ DatasetFacts facts_of(const storage::Dataset& dataset) {
   return {dataset.records(), dataset.classes(), dataset.bytes()};
 }
 
-void prepare_output(const LoadedConfig& loaded, cluster::Communicator& communicator) {
-  const std::string& output = loaded.config.output();
+// The run directory, for this run alone: rank 0 holds the lock before anything in it changes.
+std::unique_ptr<storage::LockFile> take_output(const std::string& output,
+                                               cluster::Communicator& communicator) {
+  std::unique_ptr<storage::LockFile> lock;
   from_rank_zero(communicator, [&] {
     auto& files = storage::posix_file_system();
+    files.make_directories(output);
+    lock = std::make_unique<storage::LockFile>(output + "/LOCK");
     files.make_directories(output + "/log");
     files.make_directories(output + "/checkpoints");
-    write_file_atomically(files, output + "/config.yaml",
-                          print_config(loaded.config, &loaded.origins));
     return std::string();
   });
+  return lock;
 }
 
-std::unique_ptr<trainer::MetricSinks> make_sinks(const schemas::RunConfig& config, RankLog& log) {
-  auto sinks = std::make_unique<trainer::MetricSinks>();
-  sinks->add(std::make_unique<JsonlSink>(config.output() + "/metrics.jsonl"));
-  sinks->add(std::make_unique<TensorboardSink>(config.output()));
-  if (!config.metrics().prometheus().empty()) {
-    sinks->add(std::make_unique<PrometheusSink>(config.metrics().prometheus()));
+// config.yaml: what this run was resolved to, once it is accepted.
+class ConfigSink final : public trainer::MetricSink {
+ public:
+  explicit ConfigSink(const LoadedConfig& loaded) : loaded_(loaded) {}
+  void start(const trainer::StartReport& /*report*/) override {
+    write_file_atomically(storage::posix_file_system(), loaded_.config.output() + "/config.yaml",
+                          print_config(loaded_.config, &loaded_.origins));
   }
-  sinks->add(std::make_unique<ProgressSink>());
-  sinks->add(std::make_unique<LogSink>(log));
-  return sinks;
+
+ private:
+  const LoadedConfig& loaded_;
+};
+
+// Of rank 0.
+struct Reports {
+  trainer::MetricSinks sinks;
+  const JsonlSink* metrics = nullptr;  // one of them
+};
+
+std::unique_ptr<Reports> make_reports(const LoadedConfig& loaded, RankLog& log) {
+  const schemas::RunConfig& config = loaded.config;
+  auto reports = std::make_unique<Reports>();
+  auto metrics = std::make_unique<JsonlSink>(config.output() + "/metrics.jsonl");
+  reports->metrics = metrics.get();
+  reports->sinks.add(std::make_unique<ConfigSink>(loaded));
+  reports->sinks.add(std::move(metrics));
+  reports->sinks.add(std::make_unique<TensorboardSink>(config.output()));
+  if (!config.metrics().prometheus().empty()) {
+    reports->sinks.add(std::make_unique<PrometheusSink>(config.metrics().prometheus()));
+  }
+  reports->sinks.add(std::make_unique<ProgressSink>());
+  reports->sinks.add(std::make_unique<LogSink>(log));
+  return reports;
+}
+
+void record_failure(const std::exception_ptr& failure, RankLog& log, trainer::MetricSink& sink) {
+  log.error(message_of(failure));
+  try {
+    sink.failed({cause_of(failure), exit_code_of(failure)});
+  } catch (const storage::StorageError&) {
+    // What failed first is what is reported; a full disk refuses this as well.
+  }
 }
 
 int run(const Arguments& arguments, cluster::Communicator& communicator) {
@@ -143,18 +178,23 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
     return kDone;
   }
 
-  prepare_output(loaded, communicator);
+  const auto lock = take_output(config.output(), communicator);
   SignalFlags signals;
   signals.install();
   RankLog log(config.output(), communicator.rank(), communicator.host());
   log.info(version_line());
   for (const auto& warning : plan.warnings) first ? log.warn(warning) : log.info(warning);
-  std::unique_ptr<trainer::MetricSinks> sinks;
+  if (lock && !lock->held()) {
+    log.warn(config.output() + " is on a file system without locks: see to it that no other run " +
+             "writes there");
+  }
+  std::unique_ptr<Reports> reports;
   from_rank_zero(communicator, [&] {
-    sinks = make_sinks(config, log);
+    reports = make_reports(loaded, log);
     return std::string();
   });
-  trainer::MetricSinks silent;
+  trainer::MetricSink silence;
+  trainer::MetricSink& sink = reports ? reports->sinks : silence;
   trainer::prepare_cpu(static_cast<int>(plan.compute_threads));
   trainer::RunControl control;
   control.take_checkpoint_request = [&] { return signals.take_checkpoint_request(); };
@@ -162,11 +202,19 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
     return signals.stop_requested() ? std::string("signal ") + signals.stop_signal_name()
                                     : std::string();
   };
+  control.evaluated = [&](std::uint64_t step, const std::string& split) {
+    return reports->metrics->has_evaluation(step, split);
+  };
   const trainer::TrainSettings settings = settings_of(config, plan);
-  const auto outcome = trainer::train(settings, *datasets.training,
-                                      datasets.evaluation ? &*datasets.evaluation : nullptr,
-                                      communicator, control, sinks ? *sinks : silent);
-  return outcome == trainer::Outcome::kComplete ? kDone : kStoppedEarly;
+  try {
+    const auto outcome = trainer::train(settings, *datasets.training,
+                                        datasets.evaluation ? &*datasets.evaluation : nullptr,
+                                        communicator, control, sink);
+    return outcome == trainer::Outcome::kComplete ? kDone : kStoppedEarly;
+  } catch (...) {
+    record_failure(std::current_exception(), log, sink);
+    throw;
+  }
 }
 
 // Every shard stays open: as many files as this user is allowed.

@@ -11,6 +11,7 @@
 #include "launcher/exit_code.h"
 #include "launcher/together.h"
 #include "storage/file.h"
+#include "storage/lock_file.h"
 #include "storage/tfrecord.h"
 #include "trainer/checkpointer.h"
 #include "trainer/train_loop.h"
@@ -42,10 +43,14 @@ Verdict verdict_of(const std::exception_ptr& failure) {
     return {kUsage, true, error.what()};
   } catch (const cluster::DisagreementError& error) {
     return {kPreflight, true, error.what()};
+  } catch (const storage::LockedError& error) {
+    return {kPreflight, false, error.what()};
   } catch (const storage::DataError& error) {
     return {kDataUnusable, false, error.what()};
   } catch (const storage::StorageError& error) {
     return {kStorage, false, error.what()};
+  } catch (const trainer::SaveError& error) {
+    return {kStorage, true, error.what()};
   } catch (const cluster::CommError& error) {
     return {kCommLost, false, error.what()};
   } catch (const trainer::NoCheckpointError& error) {
@@ -69,13 +74,16 @@ bool is_shared(const std::exception_ptr& failure) { return verdict_of(failure).s
 
 std::string message_of(const std::exception_ptr& failure) { return verdict_of(failure).message; }
 
+std::string cause_of(const std::exception_ptr& failure) {
+  const std::string message = message_of(failure);
+  return message.substr(message.rfind('\n') + 1);  // npos + 1 is 0
+}
+
 int report_and_exit_code(const std::string& program, const std::exception_ptr& failure) {
   const Verdict verdict = verdict_of(failure);
-  const std::size_t last = verdict.message.rfind('\n');
-  const std::string before = last == std::string::npos ? "" : verdict.message.substr(0, last + 1);
-  const std::string final_line =
-      last == std::string::npos ? verdict.message : verdict.message.substr(last + 1);
-  const std::string text = fmt::format("{}{}: error: {}\n", before, program, final_line);
+  const std::size_t cause = verdict.message.rfind('\n') + 1;  // npos + 1 is 0
+  const std::string text = fmt::format("{}{}: error: {}\n", verdict.message.substr(0, cause),
+                                       program, verdict.message.substr(cause));
   std::fflush(stdout);
   std::fwrite(text.data(), 1, text.size(), stderr);  // in one piece: other ranks may write as well
   std::fflush(stderr);

@@ -55,8 +55,8 @@ Checkpointer::~Checkpointer() {
   if (writer_.joinable()) writer_.join();
 }
 
-double Checkpointer::start(const std::vector<NamedTensor>& state,
-                           schemas::CheckpointManifest manifest) {
+void Checkpointer::start(const std::vector<NamedTensor>& state,
+                         schemas::CheckpointManifest manifest) {
   if (save_ != nullptr)
     throw std::logic_error("a checkpoint was started before the last one was reported");
   const auto began = Clock::now();
@@ -82,7 +82,6 @@ double Checkpointer::start(const std::vector<NamedTensor>& state,
   save->report.blocked_seconds = seconds_since(began);
   save_ = std::move(save);
   writer_ = std::thread([this] { write(*save_); });
-  return save_->report.blocked_seconds;
 }
 
 // The writer thread of every rank. Each step's outcome is shared, so that all ranks agree on
@@ -123,7 +122,8 @@ void Checkpointer::write(Save& save) {
         if (is_good(outcome) && !is_good(text)) outcome = text;
         if (!is_good(text)) continue;
         auto* part = save.manifest.add_parts();
-        part->ParseFromString(text.substr(1));
+        if (!part->ParseFromString(text.substr(1)))
+          throw std::runtime_error("the description of a part did not arrive whole");
         save.report.bytes += part->bytes();
       }
       save.manifest.set_ranks(static_cast<std::uint32_t>(communicator_->size()));
@@ -189,11 +189,14 @@ std::optional<schemas::CheckpointManifest> choose_checkpoint(storage::Checkpoint
     } else if (problems.empty()) {
       decision = "0";
     } else {
-      decision = fmt::format("-no checkpoint in {} can be used:", store.directory());
+      decision = "-";
       for (const auto& problem : problems) {
-        decision += fmt::format("\n  {}: {}", store.path(problem.step), problem.reason);
+        decision += fmt::format("  {}: {}\n", store.path(problem.step), problem.reason);
       }
-      decision += "\nMove them away to start afresh.";
+      decision += fmt::format(
+          "Move them away to start afresh.\nno checkpoint in {} can be used, and nothing was "
+          "changed",
+          store.directory());
     }
   }
   decision = communicator.broadcast(decision, 0);

@@ -34,9 +34,8 @@ class Checkpointer {
   ~Checkpointer();  // waits for the save under way
 
   // Collective, at the same step on all ranks, and only when !busy() on all of them. Copies and
-  // returns; `manifest` carries step, state, config, dataset_hash and writer. Returns the seconds
-  // the copy took.
-  double start(const std::vector<NamedTensor>& state, schemas::CheckpointManifest manifest);
+  // returns; `manifest` carries step, state, config, dataset_hash and writer.
+  void start(const std::vector<NamedTensor>& state, schemas::CheckpointManifest manifest);
 
   // A save is under way on this rank. Ranks may differ for a moment, so the caller asks all before
   // start().

@@ -1,24 +1,23 @@
 #include "trainer/train_loop.h"
 
-#include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
 
 #include <array>
 #include <chrono>
 #include <cmath>
-#include <map>
 #include <memory>
-#include <sstream>
 #include <utility>
 
 #include "pipeline/loader.h"
 #include "storage/checkpoint_store.h"
-#include "storage/safetensors.h"
 #include "trainer/batch_tensor.h"
 #include "trainer/checkpointer.h"
+#include "trainer/finished_model.h"
 #include "trainer/gradient_reducer.h"
 #include "trainer/optimizer.h"
+#include "trainer/resume_check.h"
 #include "trainer/run_files.h"
+#include "trainer/text_lines.h"
 #include "trainer/weight_names.h"
 
 namespace bit::trainer {
@@ -45,30 +44,10 @@ struct Agreement {
   bool checkpoint_requested = false;
   bool stop_requested = false;
   bool checkpoint_busy = false;
+  Finite finite;
 };
 
-// Settings that say what the weights mean. A checkpoint of other values is not this run's.
-std::map<std::string, std::string> meaning_of(const TrainSettings& settings,
-                                              const std::string& dataset_hash) {
-  return {{"model.name", settings.model_name},
-          {"classes", std::to_string(settings.model.classes)},
-          {"model.loss", settings.loss == LossKind::kSoftmax ? "softmax" : "sigmoid"},
-          {"seed", std::to_string(settings.seed)},
-          {"batch", std::to_string(settings.order.batch)},
-          {"data.block", std::to_string(settings.order.block)},
-          {"data.lanes", std::to_string(settings.order.lanes)},
-          {"data.window", std::to_string(settings.order.window)},
-          {"dataset hash", dataset_hash}};
-}
-
 constexpr const char* kReadyOrder = "gradient ready order";
-
-std::vector<std::string> split_lines(const std::string& text) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
 
 class Training {
  public:
@@ -93,22 +72,22 @@ class Training {
 
   Outcome run() {
     resume();
-    if (complete()) return finish("already complete");
-    start_loader();
-    while (step_ < settings_.schedule.total_steps) {
+    if (evaluation_due()) evaluate_unless_on_record();
+    if (!complete()) start_loader();
+    while (!complete()) {
       StepReport report = update();
       const Agreement agreed = agree();
       report.loss = agreed.loss_sum / static_cast<double>(settings_.order.batch);
       if (agreed.any_bad_records) bad_records_.add(step_, batch_->bad_records);
       if (order_log_) order_log_->write(step_, *batch_);
-      if (!std::isfinite(report.loss)) diverged();
+      require_finite(report.loss, agreed.finite);
       report.other_seconds = watch_.lap();
       report.checkpoint_blocked_seconds = save_if_due(agreed);
       this->report(report);
       if (agreed.stop_requested) return stop();
       if (evaluation_due()) evaluate_now();
     }
-    return finish("complete");
+    return finish();
   }
 
  private:
@@ -133,7 +112,7 @@ class Training {
     }
     reducer_->finish(1.0 / static_cast<double>(settings_.order.batch));
     report.comm_exposed_seconds = watch_.lap();
-    optimizer_.step(report.learning_rate);
+    finite_ = optimizer_.step(report.learning_rate);
     ++step_;
     report.optimizer_seconds = watch_.lap();
     return report;
@@ -142,12 +121,17 @@ class Training {
   // Flags only travel with a step, so that all ranks act at the same one.
   Agreement agree() {
     const bool due = communicator_.rank() == 0 && checkpoint_due_here();
-    std::array<double, 5> sums = {loss_sum_, batch_->bad_records.empty() ? 0.0 : 1.0,
-                                  control_.take_checkpoint_request() || due ? 1.0 : 0.0,
-                                  control_.stop_reason().empty() ? 0.0 : 1.0,
-                                  checkpointer_.busy() ? 1.0 : 0.0};
+    const auto flag = [](bool set) { return set ? 1.0 : 0.0; };
+    std::array<double, 7> sums = {loss_sum_,
+                                  flag(!batch_->bad_records.empty()),
+                                  flag(control_.take_checkpoint_request() || due),
+                                  flag(!control_.stop_reason().empty()),
+                                  flag(checkpointer_.busy()),
+                                  flag(!finite_.momentum),
+                                  flag(!finite_.weights)};
     communicator_.all_reduce(std::span<double>(sums));
-    return {sums[0], sums[1] > 0, sums[2] > 0, sums[3] > 0, sums[4] > 0};
+    return {sums[0],     sums[1] > 0, sums[2] > 0,
+            sums[3] > 0, sums[4] > 0, {sums[5] == 0, sums[6] == 0}};
   }
 
   // Starts a save when one was asked for and none is under way on any rank; a request that comes
@@ -181,8 +165,8 @@ class Training {
     if (!outcome) return;
     sink_.checkpoint(*outcome);
     if (!outcome->ok) {
-      throw storage::StorageError(std::make_error_code(std::errc::io_error), "save checkpoint",
-                                  outcome->path + ": " + outcome->error);
+      throw SaveError(
+          fmt::format("the checkpoint at step {} failed: {}", outcome->step, outcome->error));
     }
   }
 
@@ -194,8 +178,21 @@ class Training {
   }
 
   bool evaluation_due() const {
-    return evaluation_data_ != nullptr && settings_.evaluate_every > 0 &&
-           step_ % settings_.evaluate_every == 0 && step_ < settings_.schedule.total_steps;
+    return evaluation_data_ != nullptr && settings_.evaluate_every > 0 && step_ > 0 &&
+           step_ % settings_.evaluate_every == 0 && !complete();
+  }
+
+  // False when an earlier process did it.
+  bool evaluate_unless_on_record() {
+    const bool on_record =
+        is_on_rank_zero([&] { return control_.evaluated(step_, evaluation_data_->split()); });
+    if (!on_record) evaluate_now();
+    return !on_record;
+  }
+
+  bool is_on_rank_zero(const std::function<bool()>& ask) {
+    const bool here = communicator_.rank() == 0 && ask();
+    return communicator_.broadcast(here ? "yes" : "no", 0) == "yes";
   }
 
   void evaluate_now() {
@@ -214,17 +211,50 @@ class Training {
                           report.backward_seconds + report.comm_exposed_seconds +
                           report.optimizer_seconds + report.checkpoint_blocked_seconds +
                           report.other_seconds;
-    report.images_per_second = static_cast<double>(settings_.order.batch) / report.step_seconds;
-    if (step_ % settings_.report_every == 0 || step_ == settings_.schedule.total_steps)
-      sink_.step(report);
+    report.images = settings_.order.batch;
+    report.images_per_second = static_cast<double>(report.images) / report.step_seconds;
+    report.on_record = step_ % settings_.report_every == 0 || complete();
+    sink_.step(report);
   }
 
-  [[noreturn]] void diverged() const {
+  // Nothing that is not finite is ever saved or exported: this comes before both.
+  void require_finite(double loss, const Finite& finite) {
+    if (!std::isfinite(loss)) diverged("the loss is", true);
+    if (!finite.momentum) diverged("the gradient is", true);
+    if (!finite.weights) diverged("the updated weights are", false);
+  }
+
+  // `at_once`: the state before this update led here whatever the learning rate. Its checkpoint, if
+  // it has one, would do so again.
+  [[noreturn]] void diverged(const std::string& what, bool at_once) {
+    if (const auto saved = checkpointer_.drain()) sink_.checkpoint(*saved);
+    const std::string cause = fmt::format("{} not finite at step {} (learning rate {:g})", what,
+                                          step_, settings_.schedule.learning_rate(step_ - 1));
+    std::string checkpoint;  // what there is to go on from, as rank 0 sees it
+    if (communicator_.rank() == 0) checkpoint = usable_after(cause, at_once);
     throw DivergedError(
-        fmt::format("the loss is not a number at step {} (learning rate {:g}); the newest "
-                    "checkpoint is before it. A lower "
-                    "optimizer.learning_rate or a longer schedule.warmup usually helps",
-                    step_, settings_.schedule.learning_rate(step_ - 1)));
+        "A lower optimizer.learning_rate or a longer schedule.warmup usually helps: change them "
+        "and "
+        "start again.\n" +
+        cause + communicator_.broadcast(checkpoint, 0));
+  }
+
+  // Rank 0: sets the checkpoint aside that led here, unless it is the only one, and names the
+  // newest that is good.
+  std::string usable_after(const std::string& cause, bool at_once) {
+    storage::CheckpointStore store = checkpointer_.store();
+    auto steps = store.steps();
+    if (steps.empty()) return "; there is no checkpoint yet, a new start begins anew";
+    const bool led_here = at_once && steps.back() + 1 == step_;
+    if (led_here && steps.size() == 1) {
+      return "; the only checkpoint, " + store.path(steps.back()) +
+             ", leads there at once: remove it to begin anew";
+    }
+    if (led_here) {
+      store.quarantine({steps.back(), "the next step from here fails: " + cause});
+      steps.pop_back();
+    }
+    return "; the newest good checkpoint is " + store.path(steps.back());
   }
 
   Outcome stop() {
@@ -237,31 +267,23 @@ class Training {
 
   bool complete() const { return step_ >= settings_.schedule.total_steps; }
 
-  std::string model_path() const { return settings_.output + "/model.safetensors"; }
-
-  Outcome finish(const std::string& reason) {
+  // The weights are those of the last step. Evaluates and writes model.safetensors, what of it is
+  // not there yet.
+  Outcome finish() {
     save_and_wait();
-    // The file is written last, so its presence says that the evaluation was made too. All ranks
-    // follow rank 0's view.
-    const bool missing = !storage::posix_file_system().exists(model_path());
-    if (communicator_.broadcast(missing ? "missing" : "", 0) == "missing") {
-      if (evaluation_data_ != nullptr) evaluate_now();
-      if (communicator_.rank() == 0) export_model();
+    bool worked = step_ > first_step_;
+    if (evaluation_data_ != nullptr) worked |= evaluate_unless_on_record();
+    const FinishedModel model{settings_.output + "/model.safetensors", settings_.model_name, step_};
+    if (!is_on_rank_zero([&] { return is_written(model, model_.parameters()); })) {
+      if (communicator_.rank() == 0) write_model(model, model_.parameters());
+      worked = true;
     }
-    sink_.done({step_, reason, age(), model_path()});
+    if (worked) {
+      sink_.done({step_, "complete", age(), model.path});
+    } else {
+      sink_.note(fmt::format("already complete at step {}; weights: {}", step_, model.path));
+    }
     return Outcome::kComplete;
-  }
-
-  void export_model() const {
-    std::vector<at::Tensor> owned;
-    const auto views = export_views(model_.parameters(), owned);
-    auto& files = storage::posix_file_system();
-    const std::string temporary = model_path() + ".tmp";
-    storage::write_safetensors(
-        files, temporary, views,
-        {{"format", "pt"}, {"model", settings_.model_name}, {"step", std::to_string(step_)}});
-    files.rename(temporary, model_path());
-    files.sync_directory(settings_.output);
   }
 
   std::vector<NamedTensor> state() const {
@@ -284,9 +306,8 @@ class Training {
     manifest.set_wall_time(
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
     auto& state = *manifest.mutable_state();
-    for (const auto& [name, value] : meaning_of(settings_, training_data_.hash()))
-      state["run/" + name] = value;
-    if (reducer_) state[kReadyOrder] = fmt::format("{}", fmt::join(reducer_->ready_order(), "\n"));
+    if (reducer_) state[kReadyOrder] = join_lines(reducer_->ready_order());
+    record_meaning(manifest, settings_, training_data_.hash());
     return manifest;
   }
 
@@ -297,13 +318,14 @@ class Training {
     std::vector<std::string> ready_order;
     StartReport start{0, settings_.schedule.total_steps, communicator_.size(), ""};
     if (manifest) {
-      require_same_meaning(*manifest, store.path(manifest->step()));
+      require_resumable(*manifest, store.path(manifest->step()), settings_, training_data_.hash());
       restore_state(store, *manifest, communicator_, state());
-      step_ = saved_step_ = manifest->step();
+      step_ = first_step_ = saved_step_ = manifest->step();
       const auto order = manifest->state().find(kReadyOrder);
       if (order != manifest->state().end()) ready_order = split_lines(order->second);
       start.first_step = step_;
       start.resumed_from = store.path(step_);
+      start.resumed_wall_time = manifest->wall_time();
     } else if (!settings_.init.empty()) {
       const bool head =
           import_weights(storage::SafetensorsFile(settings_.init), model_.parameters(), true);
@@ -315,20 +337,9 @@ class Training {
     if (settings_.log_order)
       order_log_.emplace(settings_.output + "/order.jsonl", step_, communicator_);
     sink_.start(start);
-  }
-
-  void require_same_meaning(const schemas::CheckpointManifest& manifest,
-                            const std::string& path) const {
-    std::string differences;
-    for (const auto& [name, value] : meaning_of(settings_, training_data_.hash())) {
-      const auto found = manifest.state().find("run/" + name);
-      const std::string was = found == manifest.state().end() ? "(unknown)" : found->second;
-      if (was != value)
-        differences += fmt::format("\n  {}: the checkpoint has {}, this run {}", name, was, value);
-    }
-    if (differences.empty()) return;
-    throw ResumeMismatch(path + " belongs to a run whose weights mean something else:" +
-                         differences + "\nName another output:, or go back to those settings.");
+    if (!manifest) return;
+    for (const auto& change : changed_settings(manifest->config(), settings_.config_text))
+      sink_.note("changed since the checkpoint: " + change);
   }
 
   void start_loader() {
@@ -370,9 +381,11 @@ class Training {
   Stopwatch watch_;
   Clock::time_point began_ = Clock::now();
   Clock::time_point saved_at_ = Clock::now();
-  std::uint64_t step_ = 0;  // updates applied to the weights
+  std::uint64_t step_ = 0;        // updates applied to the weights
+  std::uint64_t first_step_ = 0;  // of them, by earlier processes
   std::uint64_t saved_step_ = ~std::uint64_t{0};
   double loss_sum_ = 0;  // of this rank's part of the batch
+  Finite finite_;
   bool checkpoint_wanted_ = false;
 };
 

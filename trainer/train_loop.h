@@ -55,24 +55,34 @@ struct TrainSettings {
   bool log_order = false;
 };
 
-// What the outside asks of a run. Called on every rank after each step; must not block.
+// What the outside says to a run. All of it must be set, and none may block.
 struct RunControl {
-  std::function<bool()> take_checkpoint_request = [] {
-    return false;
-  };  // asked for since the last call
-  std::function<std::string()> stop_reason = [] { return std::string(); };  // empty: go on
+  // Every rank, after each step: was a checkpoint asked for since the last call?
+  std::function<bool()> take_checkpoint_request;
+  // Every rank, after each step: why to stop; empty to go on.
+  std::function<std::string()> stop_reason;
+  // Rank 0, after MetricSink::start(): is an evaluation of `split` at `step` on record?
+  std::function<bool(std::uint64_t step, const std::string& split)> evaluated;
 };
 
 enum class Outcome { kComplete, kStopped };
 
-// The checkpoints belong to a run whose settings mean other weights; names each setting with both
-// values. Exit code 2.
+// The checkpoints belong to a run whose settings mean other weights, or to a longer one; names each
+// setting with both values. Exit code 2.
 class ResumeMismatch : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// The loss is no longer a number. Exit code 78.
+// A checkpoint could not be written, for the reason that a rank gives. The same on all ranks. Exit
+// code 74.
+class SaveError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Loss, gradient or weights are no longer finite numbers. Such a state is never saved. Exit
+// code 78.
 class DivergedError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -80,7 +90,9 @@ class DivergedError : public std::runtime_error {
 
 // Collective. Trains to the end of the schedule or until a stop is asked for on any rank, with a
 // checkpoint either way; at the end evaluates (when `evaluation_data` is given) and writes
-// model.safetensors. `sink` is used on rank 0 only.
+// model.safetensors. What an earlier process left undone at the step it is resumed from is made up
+// for: an evaluation that was due, the evaluation and the file at the end. `sink` is used on rank 0
+// only.
 Outcome train(const TrainSettings& settings, const storage::Dataset& training_data,
               const storage::Dataset* evaluation_data, cluster::Communicator& communicator,
               const RunControl& control, MetricSink& sink);

@@ -32,6 +32,12 @@ class BadInput : public testing::Test {
     file.seekp(offset);
     file.put(static_cast<char>(byte ^ 0x10));
   }
+  static int count_of(const std::string& words, const std::string& text) {
+    int count = 0;
+    for (std::size_t at = text.find(words); at != std::string::npos; at = text.find(words, at + 1))
+      ++count;
+    return count;
+  }
   void expect_failure(const TinyRun& run, int exit_code, const std::vector<std::string>& words) {
     const ProcessResult result = run.go();
     EXPECT_EQ(result.exit_code, exit_code) << result.err;
@@ -132,6 +138,14 @@ TEST_F(BadInput, full_disk_ends_the_run_with_74_and_leaves_the_last_checkpoint) 
   const ProcessResult full = run_process(argv, mpi_environment());
   EXPECT_EQ(full.exit_code, 74) << full.err;
   EXPECT_NE(full.err.find("checkpoints/"), std::string::npos) << full.err;
+  EXPECT_EQ(count_of("File too large", full.out + full.err), 1) << full.out << full.err;
+  EXPECT_EQ(count_of("Input/output error", full.err), 0) << full.err;
+  const auto end = events(run_.output, "done").back();
+  EXPECT_EQ(end.at("exit_code"), 74);
+  EXPECT_NE(end.at("reason").get<std::string>().find("File too large"), std::string::npos);
+  const auto log = json_lines(run_.output + "/log/rank-0.log").back();
+  EXPECT_EQ(log.at("level"), "error");
+  EXPECT_NE(log.at("message").get<std::string>().find("File too large"), std::string::npos);
   const ProcessResult roomy = run_.go();
   EXPECT_EQ(roomy.exit_code, 0) << roomy.err;
   EXPECT_EQ(events(run_.output, "step").size(), 40u);
@@ -144,7 +158,11 @@ TEST_F(BadInput, ranks_started_with_different_configurations_are_named) {
   argv.push_back("seed=9");
   const ProcessResult result = run_process(argv, mpi_environment());
   EXPECT_EQ(result.exit_code, 3) << result.err;
-  EXPECT_NE(result.err.find("rank 1"), std::string::npos) << result.err;
+  const std::size_t differs = result.err.find(": seed=9\n");
+  EXPECT_NE(differs, std::string::npos) << result.err;
+  EXPECT_NE(result.err.find("bit-launch: error: configuration", differs), std::string::npos)
+      << "the cause comes last:\n"
+      << result.err;
 }
 
 TEST_F(BadInput, ranks_started_with_different_binaries_are_named) {
