@@ -6,6 +6,13 @@
 #include "storage/tfrecord.h"
 
 namespace bit::pipeline {
+namespace {
+
+bool is_litter(const std::string& file) {
+  return file.front() == '.' || file == "Thumbs.db" || file == "desktop.ini";
+}
+
+}  // namespace
 
 ClassFolders::ClassFolders(storage::FileSystem& files, std::string root)
     : files_(files), root_(std::move(root)) {
@@ -17,13 +24,14 @@ ClassFolders::ClassFolders(storage::FileSystem& files, std::string root)
     throw storage::DataError(root_ + ": no class folders (images are expected as " + root_ +
                              "/<class>/<image>.jpg)");
   }
+  if (entries() == 0) throw storage::DataError(root_ + ": no images in its class folders");
 }
 
 void ClassFolders::add_class(const std::string& name) {
   const std::string folder = root_ + "/" + name;
   const std::uint64_t before = entries();
   for (const auto& file : files_.list(folder)) {
-    if (file.name.front() == '.') continue;
+    if (is_litter(file.name)) continue;
     if (file.is_directory) {
       throw storage::DataError(folder +
                                ": a class folder holds images only, but there is a folder `" +
@@ -32,7 +40,7 @@ void ClassFolders::add_class(const std::string& name) {
     names_ += file.name;
     name_ends_.push_back(names_.size());
   }
-  if (entries() == before) throw storage::DataError(folder + ": class folder without images");
+  if (entries() == before) problems_.push_back({folder, "a class folder without images"});
   class_names_.push_back(name);
   class_ends_.push_back(entries());
 }

@@ -81,27 +81,31 @@ void check_class_names(const schemas::DatasetManifest& manifest, const Input& in
   }
 }
 
-// dataset.json as it is, or as it begins; with the options held against it.
+// dataset.json as it is, held against the options; empty when there is none yet.
+schemas::DatasetManifest manifest_before(storage::FileSystem& files,
+                                         const ConvertOptions& options) {
+  if (!files.exists(options.output + "/dataset.json")) return {};
+  auto manifest = storage::read_manifest(files, options.output);
+  if (manifest.name() != options.name) {
+    throw std::invalid_argument(options.output + " holds the dataset `" + manifest.name() +
+                                "`, not `" + options.name + "`: give --name " + manifest.name() +
+                                " or another --output");
+  }
+  if (storage::find_split(manifest, options.split) != nullptr && !options.overwrite) {
+    throw std::invalid_argument("split `" + options.split + "` exists in " + options.output +
+                                " already; --overwrite replaces it");
+  }
+  return manifest;
+}
+
+// The same with the classes of the input, which may only change with the only split.
 schemas::DatasetManifest dataset_before(storage::FileSystem& files, const Input& input,
                                         const ConvertOptions& options) {
-  schemas::DatasetManifest manifest;
-  if (files.exists(options.output + "/dataset.json")) {
-    manifest = storage::read_manifest(files, options.output);
-    if (manifest.name() != options.name) {
-      throw std::invalid_argument(options.output + " holds the dataset `" + manifest.name() +
-                                  "`, not `" + options.name + "`: give --name " + manifest.name() +
-                                  " or another --output");
-    }
-    const bool exists = storage::find_split(manifest, options.split) != nullptr;
-    if (exists && !options.overwrite) {
-      throw std::invalid_argument("split `" + options.split + "` exists in " + options.output +
-                                  " already; --overwrite replaces it");
-    }
-    // The classes of a split that is replaced and stands alone may change.
-    if (manifest.splits_size() > (exists ? 1 : 0)) {
-      check_class_names(manifest, input, options.output);
-      return manifest;
-    }
+  auto manifest = manifest_before(files, options);
+  const bool replaced = storage::find_split(manifest, options.split) != nullptr;
+  if (manifest.splits_size() > (replaced ? 1 : 0)) {
+    check_class_names(manifest, input, options.output);
+    return manifest;
   }
   manifest.set_name(options.name);
   manifest.clear_class_names();
@@ -227,18 +231,25 @@ void write_shards(const Input& input, const ConvertOptions& options, std::uint32
 
 }  // namespace
 
-ConvertReport convert(const Input& input, storage::FileSystem& files, const ConvertOptions& options,
-                      const std::function<void(const ConvertProgress&)>& progress) {
+void check_options(storage::FileSystem& files, const ConvertOptions& options) {
   check_component("--name", options.name);
   check_component("--split", options.split);
+  manifest_before(files, options);
+}
+
+ConvertReport convert(const Input& input, storage::FileSystem& files, const ConvertOptions& options,
+                      const std::function<void(const ConvertProgress&)>& progress) {
+  check_options(files, options);
   const std::uint32_t shards = shard_count(input, options);
   files.make_directories(options.output);
   const schemas::DatasetManifest before = dataset_before(files, input, options);
 
   SplitPublisher publisher(files, options.output, options.name, options.split);
   SplitWriter writer(files, publisher.staging(), options);
-  write_shards(input, options, shards, writer, progress);
   ConvertReport& report = writer.report();
+  report.bad = input.problems();
+  const bool acceptable = report.bad.size() <= options.max_bad;
+  if (acceptable) write_shards(input, options, shards, writer, progress);
   write_quarantine(files, options.output, options.split, report.bad);
   if (report.bad.size() <= options.max_bad && report.records > 0) {
     publisher.publish(before, writer.finish());

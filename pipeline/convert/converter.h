@@ -23,7 +23,7 @@ struct ConvertOptions {
   std::uint64_t seed = 0;    // of the shuffle
   unsigned threads = 1;
   JpegMode jpeg = JpegMode::kLossless;
-  std::uint64_t max_bad = 0;  // images that may be left out
+  std::uint64_t max_bad = 0;  // images and empty classes that may be left out
   bool overwrite = false;     // an existing split is replaced
 };
 
@@ -38,8 +38,12 @@ struct ConvertReport {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;  // of all shards
   std::uint32_t shards = 0;
-  std::vector<QuarantinedImage> bad;  // in the order of the output
+  std::vector<QuarantinedImage> bad;  // problems of the input, then in the order of the output
 };
+
+// What can be told without the input: names that cannot be, another dataset in the directory, a
+// split that exists. Throws std::invalid_argument with a sentence; DataError, StorageError.
+void check_options(storage::FileSystem& files, const ConvertOptions& options);
 
 // `progress` is called from the calling thread after each image. Memory: at most 16 images a
 // thread, and 256 MiB of them beyond those being worked on.

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/convert/quarantine.h"
+
 namespace bit::pipeline {
 
 struct InputEntry {
@@ -25,6 +27,8 @@ class Input {
   virtual InputEntry entry(std::uint64_t number) const = 0;  // number < entries()
   // The bytes of an entry. Throws storage::StorageError.
   virtual std::vector<std::byte> read(const InputEntry& entry) const = 0;
+  // What is wrong besides single images; counted with those that cannot be used.
+  virtual const std::vector<QuarantinedImage>& problems() const = 0;
   // Of all entries; what is missing counts 0.
   virtual std::uint64_t total_bytes() const = 0;
 };

@@ -25,6 +25,22 @@ struct ShardReport {
   std::vector<SplitProblem> problems;
 };
 
+// A file as it is from `start` on.
+class FileFrom final : public storage::ReadableFile {
+ public:
+  FileFrom(const storage::ReadableFile& file, std::uint64_t start) : file_(file), start_(start) {}
+  std::uint64_t start() const { return start_; }
+  std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const override {
+    return file_.read_at(start_ + offset, out);
+  }
+  std::uint64_t size() const override { return file_.size() - std::min(start_, file_.size()); }
+  const std::string& path() const override { return file_.path(); }
+
+ private:
+  const storage::ReadableFile& file_;
+  const std::uint64_t start_;
+};
+
 // One shard, read once from start to end.
 class ShardCheck {
  public:
@@ -48,8 +64,7 @@ class ShardCheck {
       problem("holds " + std::to_string(file->size()) + " bytes, dataset.json says " +
               std::to_string(listed.bytes()));
     }
-    storage::RecordReader reader(*file);
-    while (const auto record = reader.next()) check_record(*record);
+    for (std::optional<std::uint64_t> next = 0; next;) next = check_records(*file, *next);
     if (report_.records != listed.records()) {
       problem("holds " + std::to_string(report_.records) + " whole records, dataset.json says " +
               std::to_string(listed.records()));
@@ -67,6 +82,31 @@ class ShardCheck {
     report_.problems.push_back({path_, std::nullopt, std::nullopt, std::move(reason)});
   }
 
+  // Where record `number` of the shard lies according to the index, if it says so.
+  std::optional<std::uint64_t> indexed_offset(std::uint64_t number) const {
+    if (index_ == nullptr || number >= index_->shards()[shard_].records) return std::nullopt;
+    return index_->offset(index_->first_record(shard_) + number);
+  }
+
+  // Reads on from record `first`. The record to go on with when one could not be measured and the
+  // index knows the next; else nothing.
+  std::optional<std::uint64_t> check_records(const storage::ReadableFile& file,
+                                             std::uint64_t first) {
+    const FileFrom rest(file, indexed_offset(first).value_or(0));
+    storage::RecordReader reader(rest);
+    std::uint64_t next = first;
+    bool lost = false;
+    while (auto record = reader.next()) {
+      record->index += first;
+      record->offset += rest.start();
+      next = record->index + 1;
+      lost = record->fault && *record->fault != storage::RecordFault::kDataChecksum;
+      check_record(*record);
+    }
+    const auto offset = indexed_offset(next);
+    return lost && offset && *offset < file.size() ? std::optional(next) : std::nullopt;
+  }
+
   void check_record(const storage::RecordReader::Record& record) {
     const auto bad = [&](std::string reason) {
       report_.problems.push_back({path_, record.index, record.offset, std::move(reason)});
@@ -74,7 +114,7 @@ class ShardCheck {
     if (record.fault) {
       bad(storage::describe(*record.fault));
       sidecar_known_ = false;
-      // After any other fault there is no record, and none after it.
+      // After any other fault there is no record.
       if (*record.fault == storage::RecordFault::kDataChecksum) ++report_.records;
       return;
     }
@@ -171,7 +211,7 @@ std::unique_ptr<RecordIndex> open_index(const std::string& path,
     return problem(message.starts_with(path + ": ") ? message.substr(path.size() + 2) : message);
   } catch (const storage::StorageError& error) {
     if (error.code() != std::errc::no_such_file_or_directory) throw;
-    return problem("missing");
+    return problem("missing; `bit-shard index` writes it");
   }
 }
 

@@ -1,0 +1,92 @@
+// Every kind of damage to a converted split is found and named.
+#include <set>
+
+#include "storage/dataset.h"
+#include "tests/unit/pipeline/convert_fixture.h"
+
+namespace bit::pipeline {
+namespace {
+
+using testing::HasSubstr;
+
+class VerifySplit : public Convert {
+ protected:
+  static void flip_bit(const std::string& path, std::uint64_t offset) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(static_cast<std::streamoff>(offset));
+    const int byte = file.get();
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put(static_cast<char>(byte ^ 4));
+  }
+};
+
+TEST_F(VerifySplit, names_record_and_offset_of_a_flipped_bit) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  const auto location = dataset.location(7);
+  const auto& path = dataset.shards()[location.shard];
+  flip_bit(path, location.offset + location.bytes / 2);
+  const auto found = problems(directory_ / "data");
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].file, path);
+  EXPECT_EQ(found[0].record, 7u);
+  EXPECT_EQ(found[0].offset, location.offset);
+  EXPECT_THAT(found[0].text(), HasSubstr(path + ": record 7 at byte "));
+}
+
+TEST_F(VerifySplit, goes_on_behind_a_damaged_length_where_the_index_says) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  const auto& path = dataset.shards()[0];
+  for (const std::uint64_t record : {3, 4, 20}) flip_bit(path, dataset.location(record).offset);
+  flip_bit(path, dataset.location(30).offset + 100);
+  std::vector<std::uint64_t> bad;
+  for (const auto& problem : problems(directory_ / "data")) {
+    if (!problem.record) continue;
+    bad.push_back(*problem.record);
+    EXPECT_EQ(problem.offset, dataset.location(*problem.record).offset);
+  }
+  EXPECT_EQ(bad, (std::vector<std::uint64_t>{3, 4, 20, 30}));
+}
+
+TEST_F(VerifySplit, names_where_a_shard_was_cut) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  const auto last = dataset.location(39);  // of the first shard's forty
+  ASSERT_EQ(last.shard, 0u);
+  fs::resize_file(dataset.shards()[0], last.offset + 20);
+  const auto found = problems(directory_ / "data");
+  ASSERT_GE(found.size(), 2u);
+  EXPECT_THAT(found[0].text(), HasSubstr("bytes, dataset.json says"));
+  EXPECT_EQ(found[1].record, 39u);
+  EXPECT_EQ(found[1].offset, last.offset);
+}
+
+TEST_F(VerifySplit, finds_a_missing_shard_and_a_lying_sidecar_and_a_damaged_index) {
+  run(options());
+  const std::string data = directory_ / "data";
+  const auto shard = [&](std::uint32_t i) {
+    return data + "/" + storage::shard_file_name("pictures", "train", i, 3);
+  };
+  fs::remove(shard(2));
+  write_text(shard(0) + ".idx", "0 1\n");
+  write_text(data + "/pictures-train.index", "nonsense");
+  std::set<std::string> files;
+  for (const auto& problem : problems(data)) files.insert(problem.file);
+  EXPECT_EQ(files,
+            (std::set<std::string>{data + "/pictures-train.index", shard(0) + ".idx", shard(2)}));
+}
+
+TEST_F(VerifySplit, finds_a_shard_that_was_swapped_for_another_good_one) {
+  auto other = options("other");
+  other.seed = 77;
+  run(options());
+  run(other);
+  const std::string name = "/" + storage::shard_file_name("pictures", "train", 1, 3);
+  fs::copy_file(other.output + name, directory_ / "data" + name,
+                fs::copy_options::overwrite_existing);
+  EXPECT_FALSE(problems(directory_ / "data", false).empty());
+}
+
+}  // namespace
+}  // namespace bit::pipeline
