@@ -5,11 +5,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
+#include <csignal>
 #include <thread>
 
+#include "launcher/command_line.h"
 #include "launcher/shard_commands/commands.h"
 #include "launcher/version.h"
+#include "storage/lock_file.h"
 #include "storage/tfrecord.h"
 
 namespace bit::launcher {
@@ -23,7 +25,10 @@ constexpr const char* kExamples = R"(Examples:
   bit-shard inspect data --split train --record 17 --output record.jpg
   bit-shard index '/data/imagenet/train-*-of-01024' --classes synsets.txt
 
-Exit codes: 0 done, 2 command line, 65 data unusable, 70 internal, 74 storage.)";
+convert takes hidden files, Thumbs.db and desktop.ini for no images. A class folder without images
+counts against --max-bad like an image that cannot be used; the class keeps its label.
+
+Exit codes: 0 done, 2 command line, 3 another bit-shard is changing the dataset, 65 data unusable, 70 internal, 74 storage.)";
 
 unsigned cores() { return std::max(1u, std::thread::hardware_concurrency()); }
 
@@ -38,8 +43,6 @@ CLI::App* add_convert(CLI::App& app, ConvertCommand& command) {
   auto* convert = app.add_subcommand(
       "convert", "Turn folders of images, one a class, into the shards of a split");
   auto& options = command.options;
-  static const std::map<std::string, pipeline::JpegMode> kModes = {
-      {"keep", pipeline::JpegMode::kKeep}, {"lossless", pipeline::JpegMode::kLossless}};
   convert->add_option("--input", command.input, "Folder with a folder of images for each class")
       ->required()
       ->check(CLI::ExistingDirectory);
@@ -57,12 +60,19 @@ CLI::App* add_convert(CLI::App& app, ConvertCommand& command) {
   convert->add_option("--seed", options.seed, "Seed of the shuffle (default: 0)")->type_name("S");
   add_threads(*convert, options.threads);
   convert
-      ->add_option("--jpeg", options.jpeg,
-                   "`lossless`: same pixels, smaller, faster to decode in part (default); `keep`: "
-                   "bytes as they are")
-      ->transform(CLI::CheckedTransformer(kModes).description(""))
+      ->add_option_function<std::string>(
+          "--jpeg",
+          [&options](const std::string& mode) {
+            options.jpeg =
+                mode == "keep" ? pipeline::JpegMode::kKeep : pipeline::JpegMode::kLossless;
+          },
+          "`lossless`: same pixels, smaller, faster to decode in part (default); `keep`: bytes as "
+          "they are")
+      ->check(one_of({"keep", "lossless"}))
       ->type_name("keep|lossless");
-  convert->add_option("--max-bad", options.max_bad, "Images that may be left out (default: 0)")
+  convert
+      ->add_option("--max-bad", options.max_bad,
+                   "Images and empty class folders that may be left out (default: 0)")
       ->type_name("N");
   convert->add_flag("--overwrite", options.overwrite, "Replace the split if it exists");
   return convert;
@@ -109,8 +119,7 @@ CLI::App* add_index(CLI::App& app, IndexCommand& command) {
 }
 
 int fail(ExitCode code, const std::string& reason) {
-  std::fflush(stdout);
-  fmt::print(stderr, "bit-shard: error: {}\n", reason);
+  print_error("bit-shard", reason);
   return code;
 }
 
@@ -128,18 +137,18 @@ int main(int argc, char** argv) {
   const auto* verify_app = add_verify(app, verify);
   const auto* inspect_app = add_inspect(app, inspect);
   add_index(app, index);
+  if (const auto code = parse_arguments(app, argc, argv)) return *code;
+  // A file that outgrows its limit is a storage error with a name, not a silent death.
+  std::signal(SIGXFSZ, SIG_IGN);
   try {
-    app.parse(argc, argv);
     if (convert_app->parsed()) return run_convert(convert);
     if (verify_app->parsed()) return run_verify(verify);
     if (inspect_app->parsed()) return run_inspect(inspect);
     return run_index(index);
-  } catch (const CLI::Success& success) {
-    return app.exit(success);
-  } catch (const CLI::ParseError& error) {
-    return fail(kUsage, fmt::format("{} (bit-shard --help shows how)", error.what()));
   } catch (const std::invalid_argument& error) {
     return fail(kUsage, error.what());
+  } catch (const storage::LockedError& error) {
+    return fail(kPreflight, error.what());
   } catch (const storage::DataError& error) {
     return fail(kDataUnusable, error.what());
   } catch (const storage::StorageError& error) {

@@ -6,7 +6,7 @@ namespace bit::launcher {
 enum ExitCode : int {
   kDone = 0,
   kUsage = 2,      // command line or configuration
-  kPreflight = 3,  // the ranks do not agree (binary, configuration, data); nothing was started
+  kPreflight = 3,  // ranks that do not agree, or another process at work; nothing was started
   kDataUnusable = 65,
   kInternal = 70,
   kStorage = 74,

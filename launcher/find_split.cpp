@@ -32,9 +32,9 @@ schemas::DatasetManifest find_dataset(const std::string& directory) {
   return storage::read_manifest(files, directory);
 }
 
-const schemas::DatasetManifest::Split& find_split(const std::string& directory,
-                                                  const schemas::DatasetManifest& manifest,
-                                                  const std::string& split) {
+const schemas::DatasetManifest::Split& known_split(const std::string& directory,
+                                                   const schemas::DatasetManifest& manifest,
+                                                   const std::string& split) {
   const auto* entry = storage::find_split(manifest, split);
   if (entry == nullptr) {
     std::vector<std::string> names;
@@ -44,11 +44,18 @@ const schemas::DatasetManifest::Split& find_split(const std::string& directory,
                         directory + ": no split '" + split + "'; " + hint,
                         "no such split in " + directory + "; " + hint);
   }
+  return *entry;
+}
+
+const schemas::DatasetManifest::Split& find_split(const std::string& directory,
+                                                  const schemas::DatasetManifest& manifest,
+                                                  const std::string& split) {
+  const auto& entry = known_split(directory, manifest, split);
   const std::string index = directory + "/" + storage::index_file_name(manifest.name(), split);
   if (!storage::posix_file_system().exists(index)) {
     throw storage::DataError(index + ": missing; `bit-shard index " + directory + "` writes it");
   }
-  return *entry;
+  return entry;
 }
 
 storage::Dataset open_split(const std::string& directory, const std::string& split) {

@@ -28,8 +28,12 @@ class SplitNotFound : public std::invalid_argument {
 // DataError, StorageError.
 schemas::DatasetManifest find_dataset(const std::string& directory);
 
-// The entry of a split, in `manifest`. Throws SplitNotFound naming the splits there are; DataError
-// when its index is missing, with the command that writes it.
+// The entry of a split, in `manifest`. Throws SplitNotFound naming the splits there are.
+const schemas::DatasetManifest::Split& known_split(const std::string& directory,
+                                                   const schemas::DatasetManifest& manifest,
+                                                   const std::string& split);
+
+// The same; DataError when its index is missing, with the command that writes it.
 const schemas::DatasetManifest::Split& find_split(const std::string& directory,
                                                   const schemas::DatasetManifest& manifest,
                                                   const std::string& split);

@@ -1,6 +1,7 @@
 // The commands of bit-shard: each takes its options, prints its report on standard output and
 // returns an exit code. They throw std::invalid_argument for a command line that cannot be,
-// storage::DataError and storage::StorageError; bit_shard.cpp turns these into exit codes.
+// storage::DataError, storage::LockedError and storage::StorageError; bit_shard.cpp turns these
+// into exit codes.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,9 @@
 #include "pipeline/convert/converter.h"
 
 namespace bit::launcher {
+
+// Held while a command changes a dataset: appended to its directory.
+inline constexpr const char* kDatasetLock = "/.lock";
 
 struct ConvertCommand {
   std::string input;  // folder of class folders

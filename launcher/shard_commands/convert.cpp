@@ -4,6 +4,7 @@
 #include "launcher/shard_commands/commands.h"
 #include "launcher/shard_commands/progress_line.h"
 #include "pipeline/convert/class_folders.h"
+#include "storage/lock_file.h"
 #include "storage/tfrecord.h"
 
 namespace bit::launcher {
@@ -35,10 +36,13 @@ std::string count_images(std::uint64_t count) {
 ExitCode run_convert(const ConvertCommand& command) {
   const auto& options = command.options;
   auto& files = storage::posix_file_system();
+  pipeline::check_options(files, options);  // listing millions of files takes a while
   const pipeline::ClassFolders input(files, command.input);
   fmt::print("{} in {} classes ({}) in {}\n", count_images(input.entries()),
              input.class_names().size(), first_names(input.class_names()), command.input);
   std::fflush(stdout);
+  files.make_directories(options.output);
+  const storage::LockFile lock(options.output + kDatasetLock);
 
   pipeline::ConvertReport report;
   {
@@ -50,12 +54,13 @@ ExitCode run_convert(const ConvertCommand& command) {
   print_bad(report, options.output);
   if (!report.published) {
     throw storage::DataError(
-        report.records == 0
+        report.records == 0 && input.problems().size() <= options.max_bad
             ? fmt::format("{}: no image can be used; nothing is published", command.input)
-            : fmt::format("{}: {} of {} cannot be used, and --max-bad is {}; nothing is published "
-                          "(--max-bad {} leaves them out)",
+            : fmt::format("{}: {} of {}{} cannot be used, and --max-bad is {}; nothing is "
+                          "published (--max-bad {} leaves them out)",
                           command.input, grouped(report.bad.size()), count_images(input.entries()),
-                          options.max_bad, report.bad.size()));
+                          input.problems().empty() ? "" : " and classes", options.max_bad,
+                          report.bad.size()));
   }
   fmt::print("{}: {} records, {}, in {} shard{} in {}{}\n", options.split, grouped(report.records),
              human_bytes(report.bytes), report.shards, report.shards == 1 ? "" : "s",

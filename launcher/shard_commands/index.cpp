@@ -9,12 +9,15 @@
 #include <filesystem>
 #include <map>
 #include <regex>
+#include <set>
 #include <sstream>
 
 #include "launcher/shard_commands/commands.h"
 #include "launcher/shard_commands/progress_line.h"
+#include "launcher/words.h"
 #include "storage/dataset_manifest.h"
 #include "storage/index_shards.h"
+#include "storage/lock_file.h"
 #include "storage/tfrecord.h"
 
 namespace bit::launcher {
@@ -77,6 +80,12 @@ FoundShards find_by_glob(const std::string& pattern) {
   return found;
 }
 
+std::vector<std::string> split_names(const FoundShards& found) {
+  std::set<std::string> names;
+  for (const ShardName& shard : found.shards) names.insert(shard.split);
+  return {names.begin(), names.end()};
+}
+
 // The shards of each split. --split names what has no name of its own and selects among the others.
 std::map<std::string, std::vector<ShardName>> by_split(const FoundShards& found,
                                                        const IndexCommand& command) {
@@ -91,8 +100,13 @@ std::map<std::string, std::vector<ShardName>> by_split(const FoundShards& found,
   }
   if (splits.empty()) {
     throw std::invalid_argument(
-        command.files + ": no TFRecord files" +
-        (found.shards.empty() ? "" : " of split `" + command.split + "` among those found"));
+        command.files +
+        (found.shards.empty()
+             ? ": no file with a name of a shard: NAME-SPLIT.tfrecord-00000-of-00016, "
+               "SPLIT-00000-of-00016 or, with --split, *.tfrecord, *.tfrecords, *.tfrec, *.record "
+               "(a quoted glob takes any name)"
+             : ": no shard of the split '" + command.split + "'; " +
+                   known_names(command.split, split_names(found))));
   }
   return splits;
 }
@@ -162,10 +176,10 @@ void index_split(const std::string& directory, const std::string& split,
   const auto names = complete_set(directory, split, shards);
   storage::IndexSummary summary;
   {
-    ProgressLine line("bytes of " + split, "B");
+    ProgressLine line("bytes of " + split, "B");  // its rate is in bytes already
     summary = storage::index_shards(
         files, directory, split, names, {},
-        [&](std::uint64_t done, std::uint64_t total) { line.update(done, total, done); });
+        [&](std::uint64_t done, std::uint64_t total) { line.update(done, total, 0); });
   }
   check_classes(manifest, split, summary.labels);
   if (const auto* before = storage::find_split(manifest, split); before && before->has_seed()) {
@@ -188,6 +202,7 @@ ExitCode run_index(const IndexCommand& command) {
   const FoundShards found =
       directory ? find_in_directory(command.files) : find_by_glob(command.files);
   const auto splits = by_split(found, command);
+  const storage::LockFile lock(found.directory + kDatasetLock);
   auto manifest = manifest_before(found, command);
   for (const auto& [split, shards] : splits) {
     index_split(found.directory, split, shards, manifest);

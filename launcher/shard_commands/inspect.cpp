@@ -5,6 +5,7 @@
 #include <array>
 #include <bit>
 
+#include "launcher/find_split.h"
 #include "launcher/shard_commands/commands.h"
 #include "launcher/shard_commands/progress_line.h"
 #include "schemas/example.pb.h"
@@ -20,6 +21,10 @@ namespace {
 using Split = schemas::DatasetManifest::Split;
 
 void print_classes(const schemas::DatasetManifest& manifest) {
+  if (manifest.class_names_size() == 0) {
+    fmt::print("no class names (`bit-shard index --classes FILE` adds them)\n");
+    return;
+  }
   fmt::print("{} classes", manifest.class_names_size());
   constexpr int kShown = 20;
   for (int i = 0; i < std::min(manifest.class_names_size(), kShown); ++i) {
@@ -103,7 +108,7 @@ std::vector<std::byte> read_record(const storage::Dataset& dataset, std::uint64_
 }
 
 void print_record(const InspectCommand& command, const std::string& split) {
-  const auto dataset = storage::Dataset::open(command.directory, split);
+  const auto dataset = open_split(command.directory, split);
   const std::uint64_t record = *command.record;
   if (record >= dataset.records()) {
     throw std::invalid_argument(fmt::format("--record {}: split `{}` has {} records, from 0",
@@ -137,10 +142,8 @@ void print_record(const InspectCommand& command, const std::string& split) {
 }  // namespace
 
 ExitCode run_inspect(const InspectCommand& command) {
-  const auto manifest = storage::read_manifest(storage::posix_file_system(), command.directory);
-  if (!command.split.empty() && storage::find_split(manifest, command.split) == nullptr) {
-    throw std::invalid_argument(command.directory + ": no split `" + command.split + "`");
-  }
+  const auto manifest = find_dataset(command.directory);
+  if (!command.split.empty()) find_split(command.directory, manifest, command.split);
   if (command.record) {
     if (command.split.empty() && manifest.splits_size() != 1) {
       throw std::invalid_argument("--record counts in a split: give --split");
@@ -152,6 +155,7 @@ ExitCode run_inspect(const InspectCommand& command) {
   print_classes(manifest);
   for (const auto& split : manifest.splits()) {
     if (command.split.empty() || command.split == split.name()) {
+      find_split(command.directory, manifest, split.name());  // with its index
       print_split(command, manifest, split);
     }
   }

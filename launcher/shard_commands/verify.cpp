@@ -1,6 +1,7 @@
 // bit-shard verify: every checksum, size and index entry of a dataset; if wanted every image.
 #include <fmt/format.h>
 
+#include "launcher/find_split.h"
 #include "launcher/shard_commands/commands.h"
 #include "launcher/shard_commands/progress_line.h"
 #include "pipeline/convert/verify_split.h"
@@ -32,10 +33,8 @@ std::uint64_t verify(const VerifyCommand& command, const schemas::DatasetManifes
 }  // namespace
 
 ExitCode run_verify(const VerifyCommand& command) {
-  const auto manifest = storage::read_manifest(storage::posix_file_system(), command.directory);
-  if (!command.split.empty() && storage::find_split(manifest, command.split) == nullptr) {
-    throw std::invalid_argument(command.directory + ": no split `" + command.split + "`");
-  }
+  const auto manifest = find_dataset(command.directory);
+  if (!command.split.empty()) known_split(command.directory, manifest, command.split);
   std::uint64_t problems = 0;
   for (const auto& split : manifest.splits()) {
     if (command.split.empty() || command.split == split.name()) {

@@ -8,6 +8,7 @@
 
 #include "storage/dataset.h"
 #include "storage/file.h"
+#include "storage/lock_file.h"
 #include "tests/support/process.h"
 
 namespace bit {
@@ -115,8 +116,61 @@ TEST_F(ShardCli, mistakes_on_the_command_line_end_with_2_and_one_sentence) {
     EXPECT_EQ(result.exit_code, 2) << result.err;
     EXPECT_THAT(last_line(result.err), testing::StartsWith("bit-shard: error: "));
   }
-  EXPECT_EQ(convert({"--jpeg", "lossy"}).exit_code, 2);
   EXPECT_EQ(convert({"--threads", "0"}).exit_code, 2);
+  for (const char* mode : {"lossy", "0"}) {
+    const auto result = convert({"--jpeg", mode});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("expected keep or lossless"));
+  }
+}
+
+TEST_F(ShardCli, words_that_are_near_a_name_are_answered_with_it) {
+  EXPECT_EQ(shard({"convrt"}).err,
+            "bit-shard: error: there is no command 'convrt'; there are convert, verify, inspect, "
+            "index; did you mean 'convert'? (bit-shard --help shows how)\n");
+  EXPECT_THAT(shard({"convert", "--ouptut", data_}).err, HasSubstr("did you mean '--output'?"));
+  ASSERT_EQ(convert().exit_code, 0);
+  for (const char* command : {"inspect", "verify"}) {
+    const auto result = shard({command, data_, "--split", "tset"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_EQ(result.err, "bit-shard: error: " + data_ +
+                              ": no split 'tset'; there are test; did you mean 'test'?\n");
+  }
+}
+
+TEST_F(ShardCli, a_missing_index_is_answered_with_the_command_that_writes_it) {
+  ASSERT_EQ(convert().exit_code, 0);
+  fs::remove(data_ + "/clothes-test.index");
+  const auto result = shard({"inspect", data_});
+  EXPECT_EQ(result.exit_code, 65);
+  EXPECT_THAT(result.err,
+              HasSubstr("clothes-test.index: missing; `bit-shard index " + data_ + "`"));
+}
+
+TEST_F(ShardCli, files_that_are_no_shards_are_answered_with_the_names_of_shards) {
+  const auto result = shard({"index", input_ + "/hat"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.err, HasSubstr("NAME-SPLIT.tfrecord-00000-of-00016"));
+}
+
+TEST_F(ShardCli, a_dataset_that_another_process_changes_is_left_alone) {
+  fs::create_directories(data_);
+  const storage::LockFile lock(data_ + "/.lock");
+  const auto result = convert();
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_THAT(result.err, HasSubstr(data_ + "/.lock is held by process "));
+  EXPECT_FALSE(fs::exists(first_shard_));
+}
+
+TEST_F(ShardCli, a_full_disk_ends_with_74_and_leaves_nothing_of_the_split) {
+  const auto result = test::run_process(
+      {"bash", "-c", "(ulimit -f 100; exec \"$@\") 2>&1 | cat; exit ${PIPESTATUS[0]}", "limited",
+       BIT_SHARD, "convert", "--input", input_, "--output", data_, "--name", "clothes", "--split",
+       "test", "--shards", "2"});
+  EXPECT_EQ(result.exit_code, 74) << result.out;
+  EXPECT_THAT(result.out, HasSubstr("File too large"));
+  EXPECT_FALSE(fs::exists(first_shard_));
+  EXPECT_FALSE(fs::exists(data_ + "/dataset.json"));
 }
 
 TEST_F(ShardCli, help_and_version_end_with_0) {
@@ -164,9 +218,9 @@ TEST_F(ShardCli, damage_ends_verification_with_65_and_names_record_and_offset) {
   EXPECT_EQ(shard({"verify", data_}).exit_code, 65);
 }
 
-TEST_F(ShardCli, a_directory_without_a_dataset_ends_with_65) {
+TEST_F(ShardCli, a_directory_without_a_dataset_ends_with_2) {
   const auto result = shard({"verify", input_});
-  EXPECT_EQ(result.exit_code, 65);
+  EXPECT_EQ(result.exit_code, 2);
   EXPECT_THAT(last_line(result.err), HasSubstr("no dataset.json"));
 }
 
