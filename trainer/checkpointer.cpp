@@ -208,6 +208,25 @@ std::optional<schemas::CheckpointManifest> choose_checkpoint(storage::Checkpoint
   return manifest;
 }
 
+std::string newest_good(const storage::CheckpointStore& store) {
+  const auto steps = store.steps();
+  return steps.empty() ? "there is no checkpoint yet: a new start begins anew"
+                       : "the newest good checkpoint is " + store.path(steps.back());
+}
+
+std::string set_aside_before(storage::CheckpointStore& store, std::uint64_t step,
+                             const std::string& cause) {
+  const auto steps = store.steps();
+  if (!steps.empty() && steps.back() + 1 == step) {
+    if (steps.size() == 1) {
+      return "the only checkpoint, " + store.path(steps.back()) +
+             ", leads there at once: move it away to begin anew";
+    }
+    store.quarantine({steps.back(), "the next step from here fails: " + cause});
+  }
+  return newest_good(store);
+}
+
 void restore_state(const storage::CheckpointStore& store,
                    const schemas::CheckpointManifest& manifest, cluster::Communicator& communicator,
                    const std::vector<NamedTensor>& state) {

@@ -68,6 +68,14 @@ std::optional<schemas::CheckpointManifest> choose_checkpoint(storage::Checkpoint
                                                              cluster::Communicator& communicator,
                                                              MetricSink& sink);
 
+// "the newest good checkpoint is ...": what a run that ends can be gone on from, in words.
+std::string newest_good(const storage::CheckpointStore& store);
+// The same after update `step` failed by the state before it: a checkpoint of that state would fail
+// again at once, so it is set aside with `cause` as the reason, unless it is the only one. On one
+// rank, with no save under way.
+std::string set_aside_before(storage::CheckpointStore& store, std::uint64_t step,
+                             const std::string& cause);
+
 // Fills `state` in place from a published checkpoint: rank 0 reads, all receive. DataError names a
 // tensor that is missing or has another shape.
 void restore_state(const storage::CheckpointStore& store,

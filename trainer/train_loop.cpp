@@ -224,37 +224,20 @@ class Training {
     if (!finite.weights) diverged("the updated weights are", false);
   }
 
-  // `at_once`: the state before this update led here whatever the learning rate. Its checkpoint, if
-  // it has one, would do so again.
-  [[noreturn]] void diverged(const std::string& what, bool at_once) {
+  // `whatever_the_rate`: the state before this update was enough to lead here.
+  [[noreturn]] void diverged(const std::string& what, bool whatever_the_rate) {
     if (const auto saved = checkpointer_.drain()) sink_.checkpoint(*saved);
     const std::string cause = fmt::format("{} not finite at step {} (learning rate {:g})", what,
                                           step_, settings_.schedule.learning_rate(step_ - 1));
-    std::string checkpoint;  // what there is to go on from, as rank 0 sees it
-    if (communicator_.rank() == 0) checkpoint = usable_after(cause, at_once);
+    std::string left;
+    if (communicator_.rank() == 0) {
+      storage::CheckpointStore store = checkpointer_.store();
+      left = whatever_the_rate ? set_aside_before(store, step_, cause) : newest_good(store);
+    }
     throw DivergedError(
         "A lower optimizer.learning_rate or a longer schedule.warmup usually helps: change them "
-        "and "
-        "start again.\n" +
-        cause + communicator_.broadcast(checkpoint, 0));
-  }
-
-  // Rank 0: sets the checkpoint aside that led here, unless it is the only one, and names the
-  // newest that is good.
-  std::string usable_after(const std::string& cause, bool at_once) {
-    storage::CheckpointStore store = checkpointer_.store();
-    auto steps = store.steps();
-    if (steps.empty()) return "; there is no checkpoint yet, a new start begins anew";
-    const bool led_here = at_once && steps.back() + 1 == step_;
-    if (led_here && steps.size() == 1) {
-      return "; the only checkpoint, " + store.path(steps.back()) +
-             ", leads there at once: remove it to begin anew";
-    }
-    if (led_here) {
-      store.quarantine({steps.back(), "the next step from here fails: " + cause});
-      steps.pop_back();
-    }
-    return "; the newest good checkpoint is " + store.path(steps.back());
+        "and start again.\n" +
+        cause + "; " + communicator_.broadcast(left, 0));
   }
 
   Outcome stop() {
