@@ -21,6 +21,7 @@ std::string all_lines(const std::vector<ConfigMistake>& mistakes) {
   std::string text;
   for (const ConfigMistake& mistake : mistakes) {
     if (!text.empty()) text += '\n';
+    if (!mistake.shown.empty()) text += mistake.shown + '\n';
     text += mistake.where + ": " + mistake.what;
   }
   return text;

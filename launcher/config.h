@@ -17,7 +17,8 @@ namespace bit::launcher {
 // One mistake: "<where>: <what>", where is "file:line:column" or "override 3 (model.nmae=R50x1)".
 struct ConfigMistake {
   std::string where;
-  std::string what;  // names the offending text, the nearest valid name or the allowed range
+  std::string what;        // names the offending text, the nearest valid name or the allowed range
+  std::string shown = {};  // lines of the file that stand before the message; empty: none
 };
 
 // what() is every mistake, one a line.

@@ -17,7 +17,24 @@ namespace {
 struct PlacedMistake {
   YAML::Mark mark;
   std::string what;
+  std::string shown = {};
 };
+
+// The line of a place, and below it a caret.
+std::string line_at(std::string_view yaml, const YAML::Mark& mark) {
+  std::istringstream lines{std::string(yaml)};
+  std::string line;
+  for (int number = 0; number <= mark.line; ++number) {
+    if (!std::getline(lines, line)) return "";
+  }
+  if (!line.empty() && line.back() == '\r') line.pop_back();
+  const auto column = std::min(static_cast<std::size_t>(std::max(mark.column, 0)), line.size());
+  std::string below(column, ' ');
+  for (std::size_t i = 0; i < column; ++i) {
+    if (line[i] == '\t') below[i] = '\t';
+  }
+  return "  " + line + "\n  " + below + "^";
+}
 
 class YamlWalk {
  public:
@@ -100,7 +117,7 @@ void YamlWalk::read(std::string_view yaml) {
         return std::pair(a.mark.line, a.mark.column) < std::pair(b.mark.line, b.mark.column);
       });
   for (const PlacedMistake& mistake : mistakes_) {
-    reading_.mistakes.push_back({place(mistake.mark), mistake.what});
+    reading_.mistakes.push_back({place(mistake.mark), mistake.what, mistake.shown});
   }
 }
 
@@ -131,7 +148,7 @@ void YamlWalk::read_document(std::string_view yaml) {
       note(mark_at(0, 0), "the file is empty: expected settings such as 'output: runs/first'");
     }
   } catch (const YAML::Exception& error) {
-    note(error.mark, "this is not YAML: " + error.msg);
+    mistakes_.push_back({error.mark, "this is not YAML: " + error.msg, line_at(yaml, error.mark)});
   }
 }
 

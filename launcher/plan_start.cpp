@@ -10,10 +10,12 @@
 #include <filesystem>
 #include <optional>
 
+#include "storage/checkpoint_manifest.h"
 #include "storage/checkpoint_store.h"
 #include "storage/safetensors.h"
 #include "storage/tfrecord.h"
 #include "trainer/resnet_shape.h"
+#include "trainer/resume_check.h"
 
 namespace bit::launcher {
 namespace {
@@ -46,12 +48,29 @@ void check_output(const LoadedConfig& loaded) {
   }
 }
 
-std::optional<std::uint64_t> newest_checkpoint(const std::string& output) {
-  const std::string directory = output + "/checkpoints";
+std::optional<schemas::CheckpointManifest> read_checkpoint_manifest(const std::string& path) {
+  try {
+    return storage::parse_manifest(
+        storage::read_file(storage::posix_file_system(), path + "/MANIFEST"));
+  } catch (const storage::DataError&) {
+  } catch (const storage::StorageError&) {
+  }
+  return std::nullopt;  // the start sets it aside and says so
+}
+
+// Its step, held against the run.
+std::optional<std::uint64_t> newest_checkpoint(const LoadedConfig& loaded, const RunPlan& plan,
+                                               const std::string& dataset_hash) {
+  const std::string directory = loaded.config.output() + "/checkpoints";
   auto& files = storage::posix_file_system();
   if (!files.exists(directory)) return std::nullopt;
-  const auto steps = storage::CheckpointStore(files, directory).steps();
+  const storage::CheckpointStore store(files, directory);
+  const auto steps = store.steps();
   if (steps.empty()) return std::nullopt;
+  const std::string path = store.path(steps.back());
+  if (const auto manifest = read_checkpoint_manifest(path)) {
+    trainer::require_resumable(*manifest, path, settings_of(loaded.config, plan), dataset_hash);
+  }
   return steps.back();
 }
 
@@ -109,10 +128,11 @@ RunStart from_weights(const LoadedConfig& loaded, const RunPlan& plan) {
 
 }  // namespace
 
-RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan) {
+RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan,
+                    const std::string& dataset_hash) {
   check_output(loaded);
   RunStart start;
-  start.checkpoint = newest_checkpoint(loaded.config.output());
+  start.checkpoint = newest_checkpoint(loaded, plan, dataset_hash);
   if (start.checkpoint || loaded.config.model().init().empty()) return start;
   return from_weights(loaded, plan);
 }

@@ -10,9 +10,11 @@
 namespace bit::launcher {
 
 // Where the run would start. Throws ConfigError when model.init cannot be used; StorageError when
-// the output directory cannot be made or written. Checkpoints are listed, not read: a damaged one
-// is found out at the start.
-RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan);
+// the output directory cannot be made or written; trainer::ResumeMismatch when the newest
+// checkpoint is of another run. Of that only the manifest is read: damage is found out at the
+// start.
+RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan,
+                    const std::string& dataset_hash);
 
 struct WeightShape {
   std::string name;  // timm's

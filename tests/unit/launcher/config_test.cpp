@@ -239,6 +239,16 @@ TEST(Config, reports_all_mistakes_at_once_in_the_order_of_the_file) {
           "override 1 (modle.name=R50x1): unknown key 'modle.name': did you mean 'model'?"));
 }
 
+TEST(Config, shows_the_line_that_is_not_yaml) {
+  try {
+    parse_config("output: a\ndata: {path: b\nbatch: 64\n", "x.yaml", {});
+    FAIL() << "expected ConfigError";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(),
+                ::testing::StartsWith("  batch: 64\n       ^\nx.yaml:3:6: this is not YAML: "));
+  }
+}
+
 TEST(Config, checks_settings_that_have_to_fit_each_other) {
   EXPECT_THAT(mistakes_after_minimal("  lanes: 7\nbatch: 64\n"),
               ElementsAre("x.yaml:4:10: data.lanes is 7: it has to divide batch, which is 64"));

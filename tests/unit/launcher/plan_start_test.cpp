@@ -30,7 +30,7 @@ class Start : public testing::Test {
     const LoadedConfig loaded = config(overrides);
     cluster::Topology topology;
     topology.hosts = {"here"};
-    return find_start(loaded, make_plan(loaded, {100, 10, 1000}, std::nullopt, topology));
+    return find_start(loaded, make_plan(loaded, {100, 10, 1000}, std::nullopt, topology), "hash");
   }
   std::string refusal(const std::vector<std::string>& overrides) const {
     try {
@@ -72,6 +72,20 @@ TEST_F(Start, the_newest_checkpoint_is_resumed) {
   }
   // Weights to start from are not asked for any more.
   EXPECT_EQ(start({"model.init=/nowhere"}).checkpoint, 20u);
+}
+
+TEST_F(Start, a_checkpoint_of_another_run_is_refused) {
+  storage::CheckpointStore store(storage::posix_file_system(), output_ + "/checkpoints");
+  schemas::CheckpointManifest manifest;
+  manifest.set_step(10);
+  manifest.set_ranks(1);
+  const std::string temporary = store.begin(10, "test");
+  const float weight = 1;
+  const storage::TensorView tensor{
+      "model/a", storage::DType::kF32, {1}, std::as_bytes(std::span(&weight, 1))};
+  *manifest.add_parts() = store.write_part(temporary, 0, 1, std::span(&tensor, 1));
+  store.publish(temporary, manifest);
+  EXPECT_THROW(start(), trainer::ResumeMismatch);
 }
 
 TEST_F(Start, an_output_that_cannot_be_made_is_named_with_its_setting) {
