@@ -133,6 +133,55 @@ TEST(JsonlSink, a_loss_that_is_no_number_is_null) {
   EXPECT_TRUE(lines_of(directory / "metrics.jsonl").at(0).at("loss").is_null());
 }
 
+TEST(JsonlSink, leaves_out_steps_that_are_not_for_the_record) {
+  const TempDirectory directory;
+  JsonlSink sink(directory / "metrics.jsonl");
+  sink.start({0, 100, 1, ""});
+  auto report = report_at(1);
+  report.on_record = false;
+  sink.step(report);
+  sink.step(report_at(2));
+  const auto lines = lines_of(directory / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].at("step"), 2);
+}
+
+TEST(JsonlSink, a_failure_ends_the_run_with_reason_code_and_the_step_reached) {
+  const TempDirectory directory;
+  JsonlSink sink(directory / "metrics.jsonl");
+  sink.start({0, 100, 1, ""});
+  auto report = report_at(7);
+  report.on_record = false;
+  sink.step(report);
+  sink.failed({"disk full", 74});
+  const auto line = lines_of(directory / "metrics.jsonl").at(0);
+  EXPECT_THAT(keys_of(line),
+              testing::UnorderedElementsAre("event", "step", "reason", "seconds", "exit_code"));
+  EXPECT_EQ(line["event"], "done");
+  EXPECT_EQ(line["step"], 7);
+  EXPECT_EQ(line["reason"], "failed: disk full");
+  EXPECT_EQ(line["exit_code"], 74);
+}
+
+TEST(JsonlSink, a_run_that_was_refused_leaves_the_file_as_it_is) {
+  const TempDirectory directory;
+  JsonlSink sink(directory / "metrics.jsonl");
+  sink.failed({"seed differs", 2});
+  EXPECT_FALSE(std::filesystem::exists(directory / "metrics.jsonl"));
+}
+
+TEST(JsonlSink, finds_the_evaluation_of_a_step_and_split) {
+  const TempDirectory directory;
+  JsonlSink sink(directory / "metrics.jsonl");
+  EXPECT_FALSE(sink.has_evaluation(5, "test"));
+  sink.start({0, 100, 1, ""});
+  sink.step(report_at(6));
+  sink.evaluation({5, "test", 10, 0, 0.1, 0.2, 2, 1});
+  EXPECT_TRUE(sink.has_evaluation(5, "test"));
+  EXPECT_FALSE(sink.has_evaluation(5, "validation"));
+  EXPECT_FALSE(sink.has_evaluation(6, "test"));
+}
+
 TEST(JsonlSink, a_directory_that_is_not_there_is_a_storage_error_naming_the_file) {
   JsonlSink sink("/nowhere/metrics.jsonl");
   try {
@@ -179,6 +228,13 @@ TEST(TensorboardSink, writes_events_that_read_back) {
   EXPECT_EQ(scalars, expected);
 }
 
+TEST(TensorboardSink, leaves_no_file_of_a_run_without_events) {
+  const TempDirectory directory;
+  TensorboardSink sink(directory.path());
+  sink.start({100, 100, 1, "step-100"});
+  EXPECT_TRUE(storage::posix_file_system().list(directory.path()).empty());
+}
+
 TEST(RankLog, writes_json_lines_for_its_rank) {
   const TempDirectory directory;
   {
@@ -214,6 +270,7 @@ TEST(RankLog, shows_only_warnings_of_rank_0_on_the_terminal) {
   RankLog first(directory.path(), 0, "host");
   first.info("quiet");
   first.warn("loud");
+  first.error("said by the program, last");
   RankLog second(directory.path(), 1, "host");
   second.warn("elsewhere");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "warning: loud\n");

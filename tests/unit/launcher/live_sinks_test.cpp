@@ -65,7 +65,6 @@ TEST_F(Progress, without_a_terminal_says_everything_in_plain_lines) {
           "evaluated step 1 on test: top-1 60.00%  top-5 90.00%  loss 1.1000  (1000 records, 2 "
           "skipped, 1:05)",
           "checkpoint at step 1: run/step-1 (2.0 MB in 0.5 s, training waited 12 ms)",
-          "checkpoint at step 2 FAILED: disk full",
           "complete at step 200 after 1:02:03; weights: run/model.safetensors"));
 }
 
@@ -122,6 +121,20 @@ TEST_F(Progress, lines_that_stay_take_the_place_of_the_bar) {
   EXPECT_TRUE(out_.str().ends_with("\rstopped: signal USR2 at step 1 after 0:05\x1b[K\n"));
 }
 
+TEST_F(Progress, a_failure_leaves_the_line_of_the_bar_and_says_nothing_itself) {
+  ProgressSink progress = sink(120);
+  progress.step(at(1));
+  progress.failed({"disk full", 74});
+  EXPECT_TRUE(out_.str().ends_with("\x1b[K\n"));
+  EXPECT_THAT(out_.str(), Not(HasSubstr("disk full")));
+}
+
+TEST_F(Progress, shows_notes_as_lines_that_stay) {
+  ProgressSink progress = sink(0);
+  progress.note("changed since the checkpoint: threads: 1 → 2");
+  EXPECT_EQ(out_.str(), "changed since the checkpoint: threads: 1 → 2\n");
+}
+
 TEST_F(Progress, names_the_checkpoint_a_run_is_resumed_from) {
   ProgressSink progress = sink(0);
   progress.start({50, 200, 1, "run/checkpoints/step-50"});
@@ -174,7 +187,7 @@ TEST(PrometheusSink, serves_the_numbers_of_the_run) {
   report.total_steps = 200;
   report.loss = 1.5;
   report.learning_rate = 0.25;
-  report.images_per_second = 640;
+  report.images = 64;
   report.step_seconds = 0.1;
   report.data_wait_seconds = 0.025;
   report.forward_seconds = 0.05;
@@ -185,8 +198,8 @@ TEST(PrometheusSink, serves_the_numbers_of_the_run) {
   sink.checkpoint({43, "", 0, 0, 0, false, "disk full"});
   const std::string metrics = scrape(sink.port());
   EXPECT_THAT(metrics, HasSubstr("200 OK"));
-  EXPECT_EQ(value_of(metrics, "bit_train_steps_total"), 2);  // 41 and 42
-  EXPECT_NEAR(value_of(metrics, "bit_train_images_total"), 128, 1e-6);
+  EXPECT_EQ(value_of(metrics, "bit_train_steps_total"), 1);
+  EXPECT_EQ(value_of(metrics, "bit_train_images_total"), 64);
   EXPECT_EQ(value_of(metrics, "bit_train_loss"), 1.5);
   EXPECT_EQ(value_of(metrics, "bit_train_learning_rate"), 0.25);
   EXPECT_EQ(value_of(metrics, "bit_train_data_wait_ratio"), 0.25);
@@ -199,11 +212,25 @@ TEST(PrometheusSink, serves_the_numbers_of_the_run) {
 
   double phases = 0;
   for (const char* phase : {"data_wait", "forward", "backward", "comm_exposed", "optimizer",
-                            "checkpoint_block", "other"}) {
+                            "checkpoint_blocked", "other"}) {
     phases +=
         value_of(metrics, std::string("bit_train_phase_seconds_sum{phase=\"") + phase + "\"}");
   }
   EXPECT_NEAR(phases, value_of(metrics, "bit_train_step_seconds_sum"), 1e-9);
+}
+
+TEST(PrometheusSink, has_no_checkpoint_or_evaluation_before_the_first) {
+  PrometheusSink sink(":0");
+  sink.start({0, 200, 1, ""});
+  const std::string fresh = scrape(sink.port());
+  EXPECT_THAT(fresh, Not(HasSubstr("bit_checkpoint_last_success_timestamp_seconds")));
+  EXPECT_THAT(fresh, Not(HasSubstr("bit_eval_top1_ratio")));
+}
+
+TEST(PrometheusSink, a_resumed_run_knows_when_its_checkpoint_was_taken) {
+  PrometheusSink sink(":0");
+  sink.start({40, 200, 1, "step-40", 1.75e9});
+  EXPECT_EQ(value_of(scrape(sink.port()), "bit_checkpoint_last_success_timestamp_seconds"), 1.75e9);
 }
 
 TEST(PrometheusSink, knows_no_other_page) {

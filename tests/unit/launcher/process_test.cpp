@@ -13,6 +13,7 @@
 #include "launcher/together.h"
 #include "launcher/version.h"
 #include "storage/file.h"
+#include "storage/lock_file.h"
 #include "storage/tfrecord.h"
 #include "trainer/checkpointer.h"
 #include "trainer/train_loop.h"
@@ -93,6 +94,9 @@ TEST(ExitCodes, follow_from_the_failure) {
   expect_exit(cluster::DisagreementError("binaries differ"), 3,
               "bit-test: error: binaries differ\n");
   expect_exit(trainer::NoCheckpointError("none is good"), 77, "bit-test: error: none is good\n");
+  expect_exit(trainer::SaveError("no room"), 74, "bit-test: error: no room\n");
+  expect_exit(storage::LockedError("LOCK is held by process 7"), 3,
+              "bit-test: error: LOCK is held by process 7\n");
   expect_exit(trainer::DivergedError("loss is nan"), 78, "bit-test: error: loss is nan\n");
   expect_exit(trainer::ResumeMismatch("batch differs"), 2, "bit-test: error: batch differs\n");
   expect_exit(SharedFailure(74, "all ranks"), 74, "bit-test: error: all ranks\n");
@@ -110,9 +114,16 @@ TEST(ExitCodes, mistakes_are_listed_before_the_final_line) {
               "bit-test: error: 2 mistakes in the configuration; nothing was started\n");
 }
 
+TEST(ExitCodes, the_cause_is_the_last_line) {
+  const auto failure = std::make_exception_ptr(trainer::NoCheckpointError("details\nadvice\nnone"));
+  EXPECT_EQ(cause_of(failure), "none");
+  EXPECT_EQ(message_of(failure), "details\nadvice\nnone");
+}
+
 TEST(ExitCodes, only_failures_that_all_ranks_meet_are_shared) {
   EXPECT_TRUE(is_shared(std::make_exception_ptr(SharedFailure(2, ""))));
   EXPECT_TRUE(is_shared(std::make_exception_ptr(cluster::DisagreementError(""))));
+  EXPECT_TRUE(is_shared(std::make_exception_ptr(trainer::SaveError(""))));
   EXPECT_FALSE(is_shared(std::make_exception_ptr(storage::DataError(""))));
   EXPECT_FALSE(is_shared(std::make_exception_ptr(cluster::CommError(""))));
 }
