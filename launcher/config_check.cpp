@@ -4,7 +4,7 @@
 
 #include "launcher/config_fields.h"
 #include "launcher/config_reader.h"
-#include "trainer/resnet_v2.h"
+#include "trainer/resnet_shape.h"
 
 namespace bit::launcher {
 namespace {

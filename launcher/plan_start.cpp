@@ -83,7 +83,7 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 // Why the weights do not fit the model; empty when they do. A head of other classes is left out.
 std::string misfit(const storage::SafetensorsFile& file, const trainer::ResNetConfig& model,
                    bool& head_fits) {
-  for (const WeightShape& wanted : weight_shapes(model)) {
+  for (const trainer::WeightShape& wanted : trainer::weight_shapes(model)) {
     const storage::TensorView* tensor = file.find(wanted.name);
     if (tensor != nullptr && tensor->shape == wanted.shape &&
         tensor->dtype == storage::DType::kF32) {
@@ -135,33 +135,6 @@ RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan,
   start.checkpoint = newest_checkpoint(loaded, plan, dataset_hash);
   if (start.checkpoint || loaded.config.model().init().empty()) return start;
   return from_weights(loaded, plan);
-}
-
-std::vector<WeightShape> weight_shapes(const trainer::ResNetConfig& config) {
-  std::vector<WeightShape> weights;
-  const auto convolution = [&](const std::string& name, int in, int out, int kernel) {
-    weights.push_back({name + ".weight", {out, in, kernel, kernel}});
-  };
-  const auto norm = [&](const std::string& name, int channels) {
-    weights.push_back({name + ".weight", {channels}});
-    weights.push_back({name + ".bias", {channels}});
-  };
-  convolution("stem.conv", 3, stem_channels(config), 7);
-  for (const auto& unit : trainer::unit_shapes(config)) {
-    const std::string block = fmt::format("stages.{}.blocks.{}.", unit.stage, unit.unit);
-    norm(block + "norm1", unit.in);
-    if (unit.projection) convolution(block + "downsample.conv", unit.in, unit.out, 1);
-    convolution(block + "conv1", unit.in, unit.mid, 1);
-    norm(block + "norm2", unit.mid);
-    convolution(block + "conv2", unit.mid, unit.mid, 3);
-    norm(block + "norm3", unit.mid);
-    convolution(block + "conv3", unit.mid, unit.out, 1);
-  }
-  const int features = trainer::feature_channels(config);
-  norm("norm", features);
-  weights.push_back({"head.fc.weight", {config.classes, features, 1, 1}});
-  weights.push_back({"head.fc.bias", {config.classes}});
-  return weights;
 }
 
 }  // namespace bit::launcher

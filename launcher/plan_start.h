@@ -16,11 +16,4 @@ namespace bit::launcher {
 RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan,
                     const std::string& dataset_hash);
 
-struct WeightShape {
-  std::string name;  // timm's
-  std::vector<std::int64_t> shape;
-};
-// Every parameter of the network, without building it.
-std::vector<WeightShape> weight_shapes(const trainer::ResNetConfig& config);
-
 }  // namespace bit::launcher

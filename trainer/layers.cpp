@@ -6,6 +6,7 @@
 #include "trainer/kernels/convolution.h"
 #include "trainer/kernels/group_norm_relu.h"
 #include "trainer/kernels/weight_standardization.h"
+#include "trainer/resnet_shape.h"
 
 namespace bit::trainer {
 namespace {

@@ -8,7 +8,6 @@
 
 namespace bit::trainer {
 
-constexpr int kGroups = 32;                              // of GroupNorm (BiT paper §3.1)
 constexpr double kGroupNormEpsilon = 1e-5;               // google-research/big_transfer
 constexpr double kWeightStandardizationEpsilon = 1e-10;  // google-research/big_transfer
 

@@ -6,8 +6,6 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "trainer/layers.h"
-
 namespace bit::trainer {
 namespace {
 
@@ -121,6 +119,34 @@ std::vector<UnitShape> unit_shapes(const ResNetConfig& config) {
 }
 
 int feature_channels(const ResNetConfig& config) { return unit_shapes(config).back().out; }
+
+std::vector<WeightShape> weight_shapes(const ResNetConfig& config) {
+  std::vector<WeightShape> weights;
+  const auto convolution = [&](const std::string& name, int in, int out, int kernel) {
+    weights.push_back({name + ".weight", {out, in, kernel, kernel}});
+  };
+  const auto norm = [&](const std::string& name, int channels) {
+    weights.push_back({name + ".weight", {channels}});
+    weights.push_back({name + ".bias", {channels}});
+  };
+  convolution("stem.conv", 3, stem_channels(config), 7);
+  for (const auto& unit : unit_shapes(config)) {
+    const std::string block =
+        "stages." + std::to_string(unit.stage) + ".blocks." + std::to_string(unit.unit) + ".";
+    norm(block + "norm1", unit.in);
+    if (unit.projection) convolution(block + "downsample.conv", unit.in, unit.out, 1);
+    convolution(block + "conv1", unit.in, unit.mid, 1);
+    norm(block + "norm2", unit.mid);
+    convolution(block + "conv2", unit.mid, unit.mid, 3);
+    norm(block + "norm3", unit.mid);
+    convolution(block + "conv3", unit.mid, unit.out, 1);
+  }
+  const int features = feature_channels(config);
+  norm("norm", features);
+  weights.push_back({"head.fc.weight", {config.classes, features, 1, 1}});
+  weights.push_back({"head.fc.bias", {config.classes}});
+  return weights;
+}
 
 std::uint64_t parameter_count(const ResNetConfig& config) {
   std::uint64_t count = head_kernel(config) + u64(config.classes);

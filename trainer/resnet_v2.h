@@ -9,20 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "trainer/resnet_shape.h"
+
 namespace bit::trainer {
-
-struct ResNetConfig {
-  std::vector<int> blocks = {3, 4, 6, 3};  // bottleneck units of the four stages
-  double width = 1;                        // multiplies every hidden width, the root's included
-  int classes = 1000;
-  double head_bias = 0;
-};
-
-// "R50x1", "R101x3", "R152x4", "R26x1", "R26x0.5": throws std::invalid_argument naming the sizes
-// there are. Widths have to keep the channels a multiple of the 32 groups of GroupNorm.
-ResNetConfig parse_model_name(const std::string& name, int classes);
-
-enum class Precision { kFp32, kBf16 };
 
 // A trainable tensor and its name in timm's scheme (`stages.0.blocks.0.conv1.weight`).
 struct Parameter {
@@ -52,13 +41,5 @@ class ResNetV2 {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// Without building it: numbers for --dry-run.
-std::uint64_t parameter_count(const ResNetConfig& config);
-// Multiply-adds of one forward pass of one image of `image_size` squared.
-std::uint64_t forward_macs(const ResNetConfig& config, int image_size);
-// Bytes of activations kept for the backward pass of `images` images, roughly.
-std::uint64_t activation_bytes(const ResNetConfig& config, int image_size, int images,
-                               Precision precision);
 
 }  // namespace bit::trainer

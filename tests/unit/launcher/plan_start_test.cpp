@@ -44,7 +44,8 @@ class Start : public testing::Test {
   std::string write_weights(const std::string& model, int classes) const {
     std::vector<storage::TensorView> tensors;
     std::vector<std::vector<std::byte>> bytes;
-    for (const auto& [name, shape] : weight_shapes(trainer::parse_model_name(model, classes))) {
+    for (const auto& [name, shape] :
+         trainer::weight_shapes(trainer::parse_model_name(model, classes))) {
       std::size_t size = sizeof(float);
       for (const auto extent : shape) size *= static_cast<std::size_t>(extent);
       bytes.emplace_back(size);
@@ -131,7 +132,7 @@ TEST_F(Start, weights_that_are_none_are_named_with_their_setting) {
 TEST(WeightShapes, are_those_of_the_model_that_is_built) {
   const auto config = trainer::parse_model_name("R26x0.5", 7);
   const trainer::ResNetV2 model(config, trainer::Precision::kFp32, 0);
-  const auto shapes = weight_shapes(config);
+  const auto shapes = trainer::weight_shapes(config);
   ASSERT_EQ(shapes.size(), model.parameters().size());
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     EXPECT_EQ(shapes[i].name, model.parameters()[i].name);
