@@ -16,11 +16,14 @@
 #include "cluster/agreement.h"
 #include "cluster/mpi_communicator.h"
 #include "cluster/topology.h"
+#include "launcher/command_line.h"
 #include "launcher/config.h"
 #include "launcher/errors.h"
 #include "launcher/exit_code.h"
 #include "launcher/jsonl_sink.h"
 #include "launcher/plan.h"
+#include "launcher/plan_data.h"
+#include "launcher/plan_start.h"
 #include "launcher/progress_sink.h"
 #include "launcher/prometheus_sink.h"
 #include "launcher/rank_log.h"
@@ -58,7 +61,7 @@ std::string started_with(const Arguments& arguments) {
   return text;
 }
 
-// Rank 0's resolved configuration on every rank. `origins` is filled on rank 0.
+// Rank 0's resolved configuration on every rank.
 LoadedConfig agree_on_config(const Arguments& arguments, cluster::Communicator& communicator) {
   const std::string mine = started_with(arguments);
   const std::string first = communicator.broadcast(mine, 0);
@@ -72,25 +75,17 @@ LoadedConfig agree_on_config(const Arguments& arguments, cluster::Communicator& 
     return loaded.config.SerializeAsString();
   });
   loaded.config.ParseFromString(bytes);
+  loaded.origins = unpack_origins(communicator.broadcast(pack_origins(loaded.origins), 0));
   return loaded;
 }
 
-struct Datasets {
-  std::optional<storage::Dataset> training;
-  std::optional<storage::Dataset> evaluation;
-};
-
-Datasets open_datasets(const schemas::RunConfig& config, cluster::Communicator& communicator) {
-  Datasets datasets;
-  together(communicator, [&] {
-    datasets.training = storage::Dataset::open(config.data().path(), config.data().split());
-    if (!config.evaluate().split().empty()) {
-      datasets.evaluation = storage::Dataset::open(config.data().path(), config.evaluate().split());
-    }
-  });
-  cluster::require_agreement(communicator, "dataset " + config.data().path(),
-                             datasets.training->hash());
-  return datasets;
+// The same data on every rank.
+RunData open_data(const LoadedConfig& loaded, cluster::Communicator& communicator) {
+  std::optional<RunData> data;
+  together(communicator, [&] { data = open_run_data(loaded); });
+  cluster::require_agreement(communicator, "dataset " + loaded.config.data().path(),
+                             data->training.hash());
+  return std::move(*data);
 }
 
 DatasetFacts facts_of(const storage::Dataset& dataset) {
@@ -164,14 +159,17 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
     if (first) std::cout << print_config(config, &loaded.origins);
     return kDone;
   }
-  const Datasets datasets = open_datasets(config, communicator);
+  const RunData data = open_data(loaded, communicator);
   const cluster::Topology topology = cluster::find_topology(communicator);
   RunPlan plan;
   together(communicator, [&] {
     std::optional<DatasetFacts> evaluation;
-    if (datasets.evaluation) evaluation = facts_of(*datasets.evaluation);
-    plan = make_plan(config, facts_of(*datasets.training), evaluation, communicator.size(),
-                     topology.local_ranks, topology.host_cores);
+    if (data.evaluation) evaluation = facts_of(*data.evaluation);
+    plan = make_plan(loaded, facts_of(data.training), evaluation, topology);
+  });
+  from_rank_zero(communicator, [&] {
+    plan.start = find_start(loaded, plan, data.training.hash());
+    return std::string();
   });
   if (arguments.dry_run) {
     if (first) std::cout << describe(plan);
@@ -207,9 +205,9 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   };
   const trainer::TrainSettings settings = settings_of(config, plan);
   try {
-    const auto outcome = trainer::train(settings, *datasets.training,
-                                        datasets.evaluation ? &*datasets.evaluation : nullptr,
-                                        communicator, control, sink);
+    const auto outcome =
+        trainer::train(settings, data.training, data.evaluation ? &*data.evaluation : nullptr,
+                       communicator, control, sink);
     return outcome == trainer::Outcome::kComplete ? kDone : kStoppedEarly;
   } catch (...) {
     record_failure(std::current_exception(), log, sink);
@@ -245,7 +243,8 @@ int leave(cluster::Communicator& communicator, std::exception_ptr failure) {
 int main(int argc, char** argv) {
   using namespace bit::launcher;
   Arguments arguments;
-  CLI::App app{"Pre-trains BiT models: mpirun -n RANKS bit-launch RUN.yaml [key.sub=value ...]"};
+  CLI::App app("Pre-trains BiT models: mpirun -n RANKS bit-launch RUN.yaml [key.sub=value ...]",
+               "bit-launch");
   app.set_version_flag("--version", version_text());
   app.add_option("config", arguments.config, "the run, as YAML (docs/config.md)");
   app.add_option("overrides", arguments.overrides,
@@ -254,17 +253,13 @@ int main(int argc, char** argv) {
   app.add_flag("--print-config", arguments.print_config,
                "show every setting and where its value comes from");
   app.add_flag("--config-reference", arguments.config_reference, "print docs/config.md");
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kDone : kUsage;
-  }
+  if (const auto code = parse_arguments(app, argc, argv)) return *code;
   if (arguments.config_reference) {
     std::cout << config_reference();
     return kDone;
   }
   if (arguments.config.empty()) {
-    std::cerr << "bit-launch: error: which run? bit-launch RUN.yaml, or --help\n";
+    print_error("bit-launch", "which run? bit-launch RUN.yaml, or --help");
     return kUsage;
   }
   // A file that outgrows its limit is a storage error with a name, not a silent death.

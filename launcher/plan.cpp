@@ -292,16 +292,6 @@ RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
   return Planner(loaded, train, evaluation).make(topology);
 }
 
-RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
-                  const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
-                  int host_cores) {
-  cluster::Topology topology;
-  topology.local_ranks = local_ranks;
-  topology.host_cores = topology.allowed_cores = host_cores;
-  topology.hosts.resize(static_cast<std::size_t>(ranks));
-  return make_plan(LoadedConfig{config, {}}, train, evaluation, topology);
-}
-
 trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {
   trainer::TrainSettings settings;
   settings.output = config.output();

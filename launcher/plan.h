@@ -11,7 +11,7 @@
 #include "launcher/config.h"
 #include "pipeline/order.h"
 #include "schemas/config.pb.h"
-#include "trainer/resnet_v2.h"
+#include "trainer/resnet_shape.h"
 #include "trainer/schedule.h"
 #include "trainer/train_loop.h"
 
@@ -84,10 +84,6 @@ struct RunPlan {
 // its setting comes from.
 RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation, const cluster::Topology& topology);
-// The same without origins.
-RunPlan make_plan(const schemas::RunConfig& config, const DatasetFacts& train,
-                  const std::optional<DatasetFacts>& evaluation, int ranks, int local_ranks,
-                  int host_cores);
 
 // What `data.lanes: 0` stands for.
 std::uint64_t default_lanes(std::uint64_t batch);

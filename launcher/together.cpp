@@ -23,9 +23,13 @@ std::string outcome_of(const std::function<void()>& work) {
   }
 }
 
-[[noreturn]] void fail(const std::string& outcome, const std::string& prefix) {
+// `who` is said where the cause is: on the last line.
+[[noreturn]] void fail(const std::string& outcome, const std::string& who) {
   const std::size_t space = outcome.find(' ');
-  throw SharedFailure(std::stoi(outcome.substr(0, space)), prefix + outcome.substr(space + 1));
+  std::string message = outcome.substr(space + 1);
+  const std::size_t last = message.rfind('\n');
+  message.insert(last == std::string::npos ? 0 : last + 1, who);
+  throw SharedFailure(std::stoi(outcome.substr(0, space)), message);
 }
 
 }  // namespace
