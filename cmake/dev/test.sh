@@ -4,16 +4,13 @@
 
 run_test() {
   local wanted=(-LE oracle)
-  case ${1:-} in
-    "") ;;
-    --oracles) wanted=() ;;
-    *) fail "./dev test does not know '$1'" "./dev test [--oracles]" ;;
-  esac
+  [[ ${1:-} != --oracles ]] || wanted=()
   setup "${kLintPackages[@]}"
   step "Configure (release)" configure release
   step "Format" check_format
   step "Build (release)" compile release
+  step "clang-tidy" check_tidy
   ((${#wanted[@]} > 0)) || step "Oracles" ensure_oracles
   prepare_mpi
-  step "Tests" ctest --test-dir build/release --output-on-failure --no-tests=error "${wanted[@]}"
+  step "Tests" ctest --test-dir build/release --parallel "$(jobs)" --output-on-failure --no-tests=error "${wanted[@]}"
 }
