@@ -52,7 +52,7 @@ void AxisTaps::compute(std::uint32_t input, std::uint32_t resized, std::uint32_t
     }
     std::int32_t* weight = &weights[std::size_t{sample} * stride];
     for (std::uint32_t i = 0; i < high - low; ++i) {
-      weight[i] = static_cast<std::int32_t>(0.5 + scratch_[i] / sum * kWeightOne);
+      weight[i] = static_cast<std::int32_t>(std::lround(scratch_[i] / sum * kWeightOne));
     }
     // Taps of weight zero at the ends would only ask for more of the image.
     std::uint32_t begin_tap = 0, end_tap = high - low;
