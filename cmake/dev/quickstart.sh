@@ -106,7 +106,7 @@ The run is complete.
 
 Three commands to try next:
   build/release/bin/bit-launch $kConfig --print-config
-  mpirun -n 2 build/release/bin/bit-launch $kConfig output=runs/longer schedule.length=12ep 'schedule.drops=[8ep, 10ep]'
+  mpirun -n 2 build/release/bin/bit-launch $kConfig output=runs/longer schedule.length=10ep 'schedule.drops=[6ep, 9ep]'
   build/release/bin/bit-model inspect $kRun
 TEXT
   awk -v share="$top1" -v goal="$kGoalPercent" 'BEGIN {exit !(100 * share >= goal)}' ||
