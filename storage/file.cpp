@@ -186,6 +186,12 @@ class PosixFileSystem final : public FileSystem {
     if (S_ISDIR(status.st_mode)) fail(EISDIR, "stat", path);
     return static_cast<std::uint64_t>(status.st_size);
   }
+  FileStamp stamp(const std::string& path) override {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) fail(errno, "stat", path);
+    const auto bytes = S_ISDIR(status.st_mode) ? 0 : static_cast<std::uint64_t>(status.st_size);
+    return {bytes, std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+  }
 };
 
 std::vector<DirectoryEntry> PosixFileSystem::list(const std::string& path) {

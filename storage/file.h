@@ -25,6 +25,10 @@ class StorageError : public std::system_error {
   std::string path_;
 };
 
+// size() of a file that can only be read in sequence, as far as it goes (a gzip stream): offsets of
+// read_at() must not go back, and one thread reads.
+inline constexpr std::uint64_t kUnknownSize = UINT64_MAX;
+
 // Bytes of an open file. Reads may come from several threads at once.
 class ReadableFile {
  public:
@@ -46,6 +50,13 @@ class WritableFile {
   // Closes and reports what the file system says at close (NFS reports write errors here).
   virtual void close() = 0;
   virtual const std::string& path() const = 0;
+};
+
+// Of a file or directory: what changes when its content, or the list of its entries, does.
+struct FileStamp {
+  std::uint64_t bytes = 0;   // 0 for a directory
+  std::int64_t changed = 0;  // nanoseconds since 1970
+  bool operator==(const FileStamp&) const = default;
 };
 
 struct DirectoryEntry {
@@ -72,6 +83,7 @@ class FileSystem {
   virtual std::vector<DirectoryEntry> list(const std::string& path) = 0;
   virtual bool exists(const std::string& path) = 0;
   virtual std::uint64_t file_size(const std::string& path) = 0;
+  virtual FileStamp stamp(const std::string& path) = 0;
 };
 
 // The operating system's. Lives for ever.

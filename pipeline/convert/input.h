@@ -1,36 +1,25 @@
-// What a conversion reads: a numbered list of images with their labels. The numbering depends on
-// the input alone, so that the seed decides the whole output. One implementation a file; see
-// class_folders.h.
+// What a conversion can read. An input lists its images once, in a streaming pass, into a Listing;
+// from then on an image is a range of bytes in a file. One implementation a file: class_folders.h,
+// list_file.h, tar_input.h, webdataset.h, tfrecord_input.h, tfds_directory.h.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "pipeline/convert/quarantine.h"
+#include "pipeline/convert/listing.h"
 
 namespace bit::pipeline {
 
-struct InputEntry {
-  std::string key;   // name of the image within the input, kept in its record: "<class>/<file>"
-  std::string path;  // for messages, and where it is read from
-  std::vector<std::int32_t> labels;  // 0-based positions in class_names()
-};
-
-// Immutable; any thread.
 class Input {
  public:
   virtual ~Input() = default;
-  virtual const std::vector<std::string>& class_names() const = 0;
-  virtual std::uint64_t entries() const = 0;
-  virtual InputEntry entry(std::uint64_t number) const = 0;  // number < entries()
-  // The bytes of an entry. Throws storage::StorageError.
-  virtual std::vector<std::byte> read(const InputEntry& entry) const = 0;
-  // What is wrong besides single images; counted with those that cannot be used.
-  virtual const std::vector<QuarantinedImage>& problems() const = 0;
-  // Of all entries; what is missing counts 0.
-  virtual std::uint64_t total_bytes() const = 0;
+  // In a word or two, for people: "class folders", "WebDataset tars".
+  virtual std::string kind() const = 0;
+  // Hands every image to `listing`, in an order that depends on the input alone. Memory: never more
+  // than a container's worth a thread. What cannot be used becomes a problem of the listing. Throws
+  // storage::StorageError; storage::DataError when the input is not what it has to be, naming file
+  // and line or offset.
+  virtual void list(ListingWriter& listing) = 0;
 };
 
 }  // namespace bit::pipeline
