@@ -128,15 +128,15 @@ std::vector<std::byte> read_entry(const Input& input, const InputEntry& entry) {
   }
 }
 
-ConvertedImage convert_image(const Input& input, std::uint64_t number, JpegMode mode,
-                             JpegDecoder& decoder) {
+ConvertedImage convert_image(const Input& input, std::uint64_t number,
+                             ImageNormalizer& normalizer) {
   InputEntry entry = input.entry(number);
   ConvertedImage image;
   image.path = std::move(entry.path);
   entry.path = image.path;
   try {
     const std::vector<std::byte> file = read_entry(input, entry);
-    const NormalizedImage normalized = normalize_image(file, mode, decoder);
+    const NormalizedImage normalized = normalizer.normalize(file);
     image.width = normalized.width;
     image.height = normalized.height;
     const storage::ImageExample example{.encoded = normalized.bytes,
@@ -214,9 +214,9 @@ void write_shards(const Input& input, const ConvertOptions& options, std::uint32
       total, threads, threads * kWindowPerThread, kWindowBytes,
       [](const ConvertedImage& image) { return image.record.size(); },
       [&]() -> OrderedWindow<ConvertedImage>::Worker {
-        auto decoder = std::make_shared<JpegDecoder>();
-        return [&, decoder](std::uint64_t position) {
-          return convert_image(input, order(position), options.jpeg, *decoder);
+        auto normalizer = std::make_shared<ImageNormalizer>(NormalizeOptions{.jpeg = options.jpeg});
+        return [&, normalizer](std::uint64_t position) {
+          return convert_image(input, order(position), *normalizer);
         };
       });
   for (std::uint32_t shard = 0; shard < shards; ++shard) {
