@@ -1,10 +1,8 @@
 // Images sorted into one folder a class: <root>/<class>/<image>. The classes are the names of the
-// folders in byte order, the label of a class is its position.
+// folders in byte order, the label of a class is its position, unless a list of classes is given.
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <vector>
 
 #include "pipeline/convert/input.h"
 #include "storage/file.h"
@@ -13,31 +11,23 @@ namespace bit::pipeline {
 
 // Hidden files and folders (".*"), what file managers leave (Thumbs.db, desktop.ini) and files
 // beside the class folders are left out; symbolic links are followed. A class folder without images
-// is a problem of the input; the class keeps its label. Memory: the length of its file name plus 8
-// bytes an image.
+// is a problem of the input; the class keeps its label. Memory: the file names of one class.
 class ClassFolders final : public Input {
  public:
-  // Lists everything. `files` must outlive the input. Throws storage::StorageError;
-  // storage::DataError when there are no class folders, no images, or a folder in a class folder.
+  // `files` must outlive the input.
   ClassFolders(storage::FileSystem& files, std::string root);
-
-  const std::vector<std::string>& class_names() const override { return class_names_; }
-  std::uint64_t entries() const override { return name_ends_.size(); }
-  InputEntry entry(std::uint64_t number) const override;
-  std::vector<std::byte> read(const InputEntry& entry) const override;
-  const std::vector<QuarantinedImage>& problems() const override { return problems_; }
-  std::uint64_t total_bytes() const override;
+  std::string kind() const override { return "class folders"; }
+  // storage::DataError when there are no class folders, no images, or a folder in a class folder.
+  void list(ListingWriter& listing) override;
 
  private:
-  void add_class(const std::string& name);
+  void list_class(const std::string& name, ListingWriter& listing) const;
 
   storage::FileSystem& files_;
   std::string root_;
-  std::vector<std::string> class_names_;
-  std::vector<std::uint64_t> class_ends_;  // one past the last entry of each class
-  std::string names_;                      // file names of all entries, one after the other
-  std::vector<std::uint64_t> name_ends_;   // where each ends in names_
-  std::vector<QuarantinedImage> problems_;
 };
+
+// Files that are never meant as images.
+bool is_litter(std::string_view file_name);
 
 }  // namespace bit::pipeline

@@ -49,7 +49,7 @@ class LabelNames {
   Final finish() const;
 
  private:
-  std::int32_t label_of_number(std::int64_t number, std::string_view text);
+  std::int32_t label_of_number(std::int64_t number, std::int64_t first);
 
   struct Hash {
     using is_transparent = void;

@@ -1,7 +1,6 @@
 #include "pipeline/convert/list_file.h"
 
 #include <algorithm>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -21,20 +20,15 @@ std::string folder_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-void remove_repetitions(std::vector<std::int32_t>& labels) {
-  if (labels.size() < 2) return;
-  std::unordered_set<std::int32_t> seen;
-  std::erase_if(labels, [&](std::int32_t label) { return !seen.insert(label).second; });
-}
-
 // Rows to images: collects the rows of a path and lists the image when another path follows.
 class ImageCollector {
  public:
   ImageCollector(const ListFileOptions& options, ListingWriter& listing)
-      : options_(options),
-        listing_(listing),
-        root_(options.root.empty() ? folder_of(options.path) : options.root),
-        folder_(listing.add_container(root_)) {}
+      : options_(options), listing_(listing) {
+    image_.container =
+        listing_.add_container(options.root.empty() ? folder_of(options.path) : options.root);
+    listing_.add_container(options.path);  // no image lies in it, but a change of it is seen
+  }
 
   void add(const ListRow& row) {
     if (!open_ || row.path != path_) begin(row);
@@ -48,7 +42,6 @@ class ImageCollector {
       listing_.add_problem(
           options_.path_prefix + path_.substr(0, kMaxTextBytes) + options_.path_suffix, fault_);
     } else if (present_) {
-      remove_repetitions(image_.labels);
       listing_.add(image_);
     }
   }
@@ -66,24 +59,17 @@ class ImageCollector {
     image_.name = options_.path_prefix;
     image_.name += row.path;
     image_.name += options_.path_suffix;
-    image_.container = folder_;
     image_.labels.clear();
-    if (image_.name.starts_with('/')) {
-      if (!absolute_) absolute_ = listing_.add_container("/");
-      image_.container = *absolute_;
-      image_.name.erase(0, image_.name.find_first_not_of('/'));
-    }
     if (std::max(image_.name.size(), image_.key.size()) > kMaxTextBytes) {
       fail(row, "a path or key of more than " + std::to_string(kMaxTextBytes) + " bytes");
     } else if (image_.name.find('\0') != std::string::npos) {
       fail(row, "a zero byte in the path");
     }
-    if (image_.name == image_.key) image_.name.clear();
   }
 
   void add_labels(const ListRow& row) {
     present_ = true;
-    if (row.labels.empty() && !options_.allow_unlabelled) fail(row, "no label");
+    if (row.labels.empty()) fail(row, "no label");
     if (row.labels.size() + image_.labels.size() > kMaxLabels) {
       fail(row, "more than " + std::to_string(kMaxLabels) + " labels");
     }
@@ -105,10 +91,6 @@ class ImageCollector {
 
   const ListFileOptions& options_;
   ListingWriter& listing_;
-  const std::string root_;
-  const std::uint32_t folder_;             // container of paths below the root
-  std::optional<std::uint32_t> absolute_;  // of paths from the root of the file system
-
   bool any_ = false;
   bool open_ = false;     // there is an image that is not listed yet:
   bool present_ = false;  // whether a label of it is said to be there

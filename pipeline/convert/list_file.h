@@ -15,7 +15,7 @@ namespace bit::pipeline {
 struct ListFileOptions {
   // Ends in .csv, .tsv, .txt, .jsonl or .ndjson: see open_list_rows() in list_rows.h.
   std::string path;
-  // What paths in the list are relative to; empty: the folder that the list is in.
+  // What relative paths in the list are relative to; empty: the folder that the list is in.
   std::string root;
   // Role (path, labels, key, confidence): name of its column, or its number from 1. Empty: by the
   // names in the first line, and without such names path, labels, key.
@@ -28,7 +28,6 @@ struct ListFileOptions {
   // Put around the paths of the list: an id becomes a path with the suffix ".jpg".
   std::string path_prefix, path_suffix;
   std::int64_t label_first = 0;  // number of the first class, where labels are numbers
-  bool allow_unlabelled = false;
 };
 
 // Rows of the same path that follow each other are one image with the labels of all; when the path

@@ -52,9 +52,8 @@ class Columns {
     }
     if (has_header_) most_ = first.size();
     demand(ListRole::kPath, first);
-    if (!options.allow_unlabelled) demand(ListRole::kLabels, first);
-    least_ = column_of(ListRole::kPath) + 1;
-    if (!options.allow_unlabelled) least_ = std::max(least_, column_of(ListRole::kLabels) + 1);
+    demand(ListRole::kLabels, first);
+    least_ = std::max(column_of(ListRole::kPath), column_of(ListRole::kLabels)) + 1;
   }
 
   bool has_header() const { return has_header_; }

@@ -41,9 +41,11 @@ class ListingWriter {
   // A folder or a file that images lie in. Its size and time of change are noted, so that a change
   // is seen when a conversion is resumed.
   std::uint32_t add_container(const std::string& path);
-  // A file of the listing's own, beside it, for images of sources that can only be read in
-  // sequence: it is added as a container when it is complete. Returns its path.
+  // A file of the listing's own, beside it, for the images of a source that can only be read in
+  // sequence: where it is to be written, and its number as a container. It has to be complete when
+  // finish() is called.
   std::string spool_path(std::uint64_t number) const;
+  std::uint32_t add_spool(std::uint64_t number);
   void add(const ListedImage& image);
   void add_problem(std::string path, std::string reason);
   std::uint64_t images() const { return listing_.images(); }
@@ -77,8 +79,6 @@ class Listing {
   // The bytes of an image. Throws storage::StorageError; storage::DataError with the reason alone
   // when the container ends inside the image.
   std::vector<std::byte> read(const ListedImage& image) const;
-  // Tells the operating system that read() will follow. Costs nothing for whole files.
-  void will_need(const ListedImage& image) const;
 
   // Position: label. Empty when the input numbers its classes without naming them.
   const std::vector<std::string>& class_names() const { return class_names_; }
@@ -93,6 +93,7 @@ class Listing {
  private:
   struct Files;
   Listing() = default;
+  std::shared_ptr<storage::ReadableFile> container(const ListedImage& image) const;
 
   storage::FileSystem* files_ = nullptr;
   std::string path_;

@@ -28,9 +28,4 @@ struct NormalizedImage {
 NormalizedImage normalize_image(std::span<const std::byte> file, JpegMode mode,
                                 JpegDecoder& decoder);
 
-// MCUs (the blocks that are coded together) between restart markers: the smallest divisor of
-// `mcus_per_row` that is at least 4, so that every row of MCUs starts an interval; the whole row
-// when there is none. 4 is where finer intervals stop paying for their bytes.
-std::uint32_t restart_interval(std::uint32_t mcus_per_row);
-
 }  // namespace bit::pipeline

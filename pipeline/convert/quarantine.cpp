@@ -25,14 +25,11 @@ std::string lines_of_other_splits(storage::FileSystem& files, const std::string&
   return kept;
 }
 
-}  // namespace
-
-void write_quarantine(storage::FileSystem& files, const std::string& directory,
-                      const std::string& split, std::span<const QuarantinedImage> images) {
-  const std::string path = directory + "/quarantine.jsonl";
+// Puts `lines` in the place of the split's lines in `path`.
+void replace_lines(storage::FileSystem& files, const std::string& path, const std::string& split,
+                   const std::vector<Json>& lines) {
   std::string content = lines_of_other_splits(files, path, split);
-  for (const QuarantinedImage& image : images) {
-    const Json line = {{"split", split}, {"path", image.path}, {"reason", image.reason}};
+  for (const Json& line : lines) {
     // A file name need not be UTF-8; JSON has to be.
     content += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
@@ -41,6 +38,29 @@ void write_quarantine(storage::FileSystem& files, const std::string& directory,
   } else if (files.exists(path)) {
     files.remove(path);
   }
+}
+
+}  // namespace
+
+void write_quarantine(storage::FileSystem& files, const std::string& directory,
+                      const std::string& split, std::span<const QuarantinedImage> images) {
+  std::vector<Json> lines;
+  for (const QuarantinedImage& image : images) {
+    lines.push_back({{"split", split}, {"path", image.path}, {"reason", image.reason}});
+  }
+  replace_lines(files, directory + "/quarantine.jsonl", split, lines);
+}
+
+void write_duplicates(storage::FileSystem& files, const std::string& directory,
+                      const std::string& split, std::span<const DuplicateImages> groups) {
+  std::vector<Json> lines;
+  for (const DuplicateImages& group : groups) {
+    lines.push_back({{"split", split},
+                     {"keys", group.keys},
+                     {"labels", group.labels},
+                     {"merged", group.merged}});
+  }
+  replace_lines(files, directory + "/duplicates.jsonl", split, lines);
 }
 
 }  // namespace bit::pipeline

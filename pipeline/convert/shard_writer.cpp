@@ -11,7 +11,8 @@ ShardWriter::ShardWriter(storage::FileSystem& files, std::string directory, std:
     : files_(files),
       directory_(std::move(directory)),
       file_name_(std::move(file_name)),
-      file_(files_.create(directory_ + "/" + file_name_)),
+      temporary_(directory_ + "/" + file_name_ + ".tmp"),
+      file_(files_.create(temporary_)),
       records_(*file_) {}
 
 ShardWriter::Place ShardWriter::append(std::span<const std::byte> record) {
@@ -26,10 +27,10 @@ ShardWriter::Place ShardWriter::append(std::span<const std::byte> record) {
 schemas::DatasetManifest::Shard ShardWriter::finish() {
   file_->sync();
   file_->close();
-  const auto sidecar = files_.create(directory_ + "/" + storage::sidecar_file_name(file_name_));
-  sidecar->append(std::as_bytes(std::span(sidecar_)));
-  sidecar->sync();
-  sidecar->close();
+  files_.rename(temporary_, directory_ + "/" + file_name_);
+  // Syncs the directory, and so both names.
+  storage::write_file_atomically(files_, directory_ + "/" + storage::sidecar_file_name(file_name_),
+                                 sidecar_);
 
   schemas::DatasetManifest::Shard shard;
   shard.set_file(file_name_);

@@ -17,7 +17,7 @@ namespace bit::pipeline {
 // All methods throw storage::StorageError. One thread.
 class ShardWriter {
  public:
-  // Creates `directory`/`file_name`; neither file has its final place yet (see split_publisher.h).
+  // Writes `directory`/`file_name` under a temporary name.
   ShardWriter(storage::FileSystem& files, std::string directory, std::string file_name);
 
   struct Place {
@@ -26,7 +26,7 @@ class ShardWriter {
     std::uint32_t masked_crc = 0;  // of the data
   };
   Place append(std::span<const std::byte> record);
-  // Writes the sidecar; both files are on stable storage when it returns.
+  // Writes the sidecar; both files are on stable storage under their names when it returns.
   schemas::DatasetManifest::Shard finish();
   std::uint64_t bytes() const { return records_.bytes(); }
 
@@ -34,6 +34,7 @@ class ShardWriter {
   storage::FileSystem& files_;
   std::string directory_;
   std::string file_name_;
+  std::string temporary_;
   std::unique_ptr<storage::WritableFile> file_;
   storage::RecordWriter records_;
   std::string sidecar_;

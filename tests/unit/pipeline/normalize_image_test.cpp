@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "pipeline/convert/jpeg_transcode.h"
 #include "storage/tfrecord.h"
 #include "tests/support/jpeg_writer.h"
 

@@ -1,0 +1,28 @@
+// A JPEG written anew with the coefficients it has: every decoder gives the same pixels, but the
+// file is baseline, without metadata, with Huffman tables made for it, and with restart intervals
+// that let a reader decode a part of it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace bit::pipeline {
+
+struct TranscodeOptions {
+  bool restart_intervals = true;  // of restart_interval() MCUs; else none
+};
+
+// The JFIF or Adobe marker stays where colours depend on it. A JPEG whose coefficients do not fit
+// a baseline file comes back as it is. Throws storage::DataError with the reason alone for what is
+// not a JPEG, damaged, or cut short.
+std::vector<std::byte> transcode_jpeg(std::span<const std::byte> file,
+                                      const TranscodeOptions& options);
+
+// MCUs (the blocks that are coded together) between restart markers: the smallest divisor of
+// `mcus_per_row` that is at least 4, so that every row of MCUs starts an interval; the whole row
+// when there is none. 4 is where finer intervals stop paying for their bytes.
+std::uint32_t restart_interval(std::uint32_t mcus_per_row);
+
+}  // namespace bit::pipeline
