@@ -7,6 +7,7 @@
 
 #include "storage/record_index.h"
 #include "storage/safetensors.h"
+#include "storage/tar.h"
 #include "tests/unit/storage/storage_test_helpers.h"
 
 namespace bit::storage {
@@ -30,6 +31,13 @@ void read_index(const std::string& path) {
   for (std::uint64_t record = 0; record < index.records(); ++record) index.labels(record);
 }
 
+void read_tar(const std::string& path) {
+  const auto file = posix_file_system().open(path);
+  TarReader reader(*file);
+  while (reader.next()) {
+  }
+}
+
 void expect_names_tell_the_truth(const std::string& folder, const Reader& read) {
   int good = 0;
   int bad = 0;
@@ -49,6 +57,10 @@ void expect_names_tell_the_truth(const std::string& folder, const Reader& read) 
 
 TEST(Samples, of_tfrecord_are_read_or_refused_as_their_names_say) {
   expect_names_tell_the_truth("tfrecord", read_records);
+}
+
+TEST(Samples, of_tars_are_read_or_refused_as_their_names_say) {
+  expect_names_tell_the_truth("tar", read_tar);
 }
 
 TEST(Samples, of_examples_are_read_or_refused_as_their_names_say) {
