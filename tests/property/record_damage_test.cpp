@@ -98,7 +98,7 @@ std::string damage(Damaged& shard, RandomStream& random) {
       }
       return "flipped bits";
     case 1:
-      shard.content.resize(random.below(size));
+      shard.content.resize(3 + random.below(size - 3));
       shard.origins.resize(shard.content.size());
       return "a cut tail";
     case 2:
