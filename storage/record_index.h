@@ -42,8 +42,9 @@ class RecordIndexBuilder {
   std::uint64_t records() const;
   std::span<const IndexedShard> shards() const { return shards_; }
   LabelStatistics label_statistics() const;  // of all records so far
-  // Durable and atomic. Throws StorageError.
-  void write(FileSystem& files, const std::string& path) const;
+  // Durable and atomic. Returns the content hash as dataset.json has it (Split.index_hash). Throws
+  // StorageError.
+  std::string write(FileSystem& files, const std::string& path) const;
 
  private:
   std::vector<IndexedShard> shards_;

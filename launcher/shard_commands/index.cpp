@@ -172,7 +172,8 @@ void index_split(const std::string& directory, const std::string& split,
   if (const auto* before = storage::find_split(manifest, split); before && before->has_seed()) {
     summary.split.set_seed(before->seed());
   }
-  summary.index.write(files, directory + "/" + storage::index_file_name(manifest.name(), split));
+  summary.split.set_index_hash(summary.index.write(
+      files, directory + "/" + storage::index_file_name(manifest.name(), split)));
   storage::replace_split(manifest, summary.split);
   storage::write_manifest(files, directory, manifest);
   fmt::print("{}: {} records, {}, in {} shard{}\n", split, grouped(summary.split.records()),

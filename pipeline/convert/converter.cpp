@@ -185,8 +185,8 @@ class SplitWriter {
     ++report_.shards;
   }
   schemas::DatasetManifest::Split finish() {
-    index_.write(files_,
-                 directory_ + "/" + storage::index_file_name(options_.name, options_.split));
+    split_.set_index_hash(index_.write(
+        files_, directory_ + "/" + storage::index_file_name(options_.name, options_.split)));
     split_.set_name(options_.split);
     split_.set_records(report_.records);
     split_.set_seed(options_.seed);

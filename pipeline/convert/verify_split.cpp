@@ -175,6 +175,10 @@ std::unique_ptr<RecordIndex> open_index(const std::string& path,
                  indexed.records == listed.records();
         });
     if (!same) return problem("its shards are not those of dataset.json");
+    if (!storage::is_index_of(*index, split)) {
+      return problem(
+          "stale or of another dataset: not the index that dataset.json was written with");
+    }
     return index;
   } catch (const storage::DataError& error) {
     // Its message starts with the path, as text() does.
