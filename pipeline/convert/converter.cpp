@@ -382,7 +382,7 @@ ConvertReport Conversion::publish() const {
   report.duplicate_groups = equal.size();
   write_duplicates(files_, options_.output, options_.split, equal);
   file_names.push_back(storage::index_file_name(options_.name, options_.split));
-  index.write(files_, staging_ + "/" + file_names.back());
+  split.set_index_hash(index.write(files_, staging_ + "/" + file_names.back()));
   split.set_name(options_.split);
   split.set_records(report.records);
   split.set_seed(options_.seed);
