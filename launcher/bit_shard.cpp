@@ -4,15 +4,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <chrono>
 #include <csignal>
-#include <thread>
+#include <exception>
 
+#include "cluster/mpi_communicator.h"
 #include "launcher/command_line.h"
+#include "launcher/errors.h"
 #include "launcher/shard_commands/commands.h"
 #include "launcher/version.h"
-#include "storage/lock_file.h"
-#include "storage/tfrecord.h"
 
 namespace bit::launcher {
 namespace {
@@ -20,7 +20,9 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   bit-shard convert --input photos/train --output data --name photos --split train
   bit-shard convert --input photos/test --output data --name photos --split test --threads 8
-  bit-shard verify data --decode
+  bit-shard convert --input ILSVRC2012_img_train.tar --output data --name imagenet --split train
+  mpirun -n 8 bit-shard convert --input 'wds/shard-{0000..1023}.tar' --output data --name web --split train
+  bit-shard verify data
   bit-shard inspect data
   bit-shard inspect data --split train --record 17 --output record.jpg
   bit-shard index '/data/imagenet/train-*-of-01024' --classes synsets.txt
@@ -28,55 +30,14 @@ constexpr const char* kExamples = R"(Examples:
 convert takes hidden files, Thumbs.db and desktop.ini for no images. A class folder without images
 counts against --max-bad like an image that cannot be used; the class keeps its label.
 
-Exit codes: 0 done, 2 command line, 3 another bit-shard is changing the dataset, 65 data unusable, 70 internal, 74 storage.)";
+A conversion that was stopped or killed goes on when the same command is given again.
+docs/datasets.md has the commands for ILSVRC-2012, ImageNet-21k, lists, WebDataset and TFDS.
 
-unsigned cores() { return std::max(1u, std::thread::hardware_concurrency()); }
+Exit codes: 0 done, 2 command line, 3 another bit-shard is changing the dataset, 65 data unusable, 70 internal, 74 storage,
+75 stopped by a signal, 76 a rank was lost.)";
 
-CLI::Option* add_threads(CLI::App& app, unsigned& threads) {
-  threads = cores();
-  return app.add_option("--threads", threads, "Threads (default: one a core)")
-      ->check(CLI::Range(1u, 4096u))
-      ->type_name("N");
-}
-
-CLI::App* add_convert(CLI::App& app, ConvertCommand& command) {
-  auto* convert = app.add_subcommand(
-      "convert", "Turn folders of images, one a class, into the shards of a split");
-  auto& options = command.options;
-  convert->add_option("--input", command.input, "Folder with a folder of images for each class")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  convert
-      ->add_option("--output", options.output, "Directory of the dataset, made if it is not there")
-      ->required()
-      ->type_name("DIR");
-  convert->add_option("--name", options.name, "Name of the dataset")->required()->type_name("NAME");
-  convert->add_option("--split", options.split, "Name of the split: train, validation, test, ...")
-      ->required()
-      ->type_name("SPLIT");
-  convert->add_option("--shards", options.shards, "Shards (default: of about 128 MiB each)")
-      ->check(CLI::Range(1u, 99999u))
-      ->type_name("N");
-  convert->add_option("--seed", options.seed, "Seed of the shuffle (default: 0)")->type_name("S");
-  add_threads(*convert, options.threads);
-  convert
-      ->add_option_function<std::string>(
-          "--jpeg",
-          [&options](const std::string& mode) {
-            options.jpeg =
-                mode == "keep" ? pipeline::JpegMode::kKeep : pipeline::JpegMode::kLossless;
-          },
-          "`lossless`: same pixels, smaller, faster to decode in part (default); `keep`: bytes as "
-          "they are")
-      ->check(one_of({"keep", "lossless"}))
-      ->type_name("keep|lossless");
-  convert
-      ->add_option("--max-bad", options.max_bad,
-                   "Images and empty class folders that may be left out (default: 0)")
-      ->type_name("N");
-  convert->add_flag("--overwrite", options.overwrite, "Replace the split if it exists");
-  return convert;
-}
+// Ranks wait for rank 0 while it lists the input, which takes long on a cold file system.
+constexpr auto kRankDeadline = std::chrono::hours(24);
 
 CLI::App* add_verify(CLI::App& app, VerifyCommand& command) {
   auto* verify = app.add_subcommand("verify", "Check every checksum, size and index entry");
@@ -118,9 +79,19 @@ CLI::App* add_index(CLI::App& app, IndexCommand& command) {
   return index;
 }
 
-int fail(ExitCode code, const std::string& reason) {
-  print_error("bit-shard", reason);
-  return code;
+// Under mpirun every rank runs it: rank 0 alone says what all of them met.
+int convert_with_ranks(const ConvertCommand& command, int& argc, char**& argv) {
+  cluster::MpiEnvironment mpi(&argc, &argv);
+  const auto world = mpi.world(kRankDeadline);
+  try {
+    return run_convert(command, *world);
+  } catch (...) {
+    const auto failure = std::current_exception();
+    if (world->rank() != 0 && is_shared(failure)) return exit_code_of(failure);
+    const int code = report_and_exit_code("bit-shard", failure);
+    if (!is_shared(failure) && world->size() > 1) world->abort(code);
+    return code;
+  }
 }
 
 int main(int argc, char** argv) {
@@ -141,22 +112,12 @@ int main(int argc, char** argv) {
   // A file that outgrows its limit is a storage error with a name, not a silent death.
   std::signal(SIGXFSZ, SIG_IGN);
   try {
-    if (convert_app->parsed()) return run_convert(convert);
+    if (convert_app->parsed()) return convert_with_ranks(convert, argc, argv);
     if (verify_app->parsed()) return run_verify(verify);
     if (inspect_app->parsed()) return run_inspect(inspect);
     return run_index(index);
-  } catch (const std::invalid_argument& error) {
-    return fail(kUsage, error.what());
-  } catch (const storage::LockedError& error) {
-    return fail(kPreflight, error.what());
-  } catch (const storage::DataError& error) {
-    return fail(kDataUnusable, error.what());
-  } catch (const storage::StorageError& error) {
-    return fail(kStorage, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(kInternal, "out of memory");
-  } catch (const std::exception& error) {
-    return fail(kInternal, error.what());
+  } catch (...) {
+    return report_and_exit_code("bit-shard", std::current_exception());
   }
 }
 

@@ -4,43 +4,28 @@
 
 #include <cstdio>
 #include <new>
+#include <stdexcept>
 
 #include "cluster/agreement.h"
 #include "cluster/communicator.h"
-#include "launcher/config.h"
 #include "launcher/exit_code.h"
 #include "launcher/together.h"
+#include "launcher/verdict.h"
 #include "storage/file.h"
 #include "storage/lock_file.h"
 #include "storage/tfrecord.h"
-#include "trainer/checkpointer.h"
-#include "trainer/train_loop.h"
 
 namespace bit::launcher {
 namespace {
 
-struct Verdict {
-  int exit_code = kInternal;
-  bool shared = false;
-  std::string message;  // lines; the last one is the final line
-};
-
-std::string config_message(const ConfigError& error) {
-  const std::size_t count = error.mistakes().size();
-  if (count == 1) return error.what();
-  return fmt::format("{}\n{} mistakes in the configuration; nothing was started", error.what(),
-                     count);
-}
-
 Verdict verdict_of(const std::exception_ptr& failure) {
+  if (auto training = training_verdict(failure)) return *training;
   try {
     std::rethrow_exception(failure);
   } catch (const SharedFailure& error) {
     return {error.exit_code(), true, error.what()};
-  } catch (const ConfigError& error) {
-    return {kUsage, false, config_message(error)};
-  } catch (const trainer::ResumeMismatch& error) {
-    return {kUsage, true, error.what()};
+  } catch (const std::invalid_argument& error) {
+    return {kUsage, false, error.what()};
   } catch (const cluster::DisagreementError& error) {
     return {kPreflight, true, error.what()};
   } catch (const storage::LockedError& error) {
@@ -49,14 +34,8 @@ Verdict verdict_of(const std::exception_ptr& failure) {
     return {kDataUnusable, false, error.what()};
   } catch (const storage::StorageError& error) {
     return {kStorage, false, error.what()};
-  } catch (const trainer::SaveError& error) {
-    return {kStorage, true, error.what()};
   } catch (const cluster::CommError& error) {
     return {kCommLost, false, error.what()};
-  } catch (const trainer::NoCheckpointError& error) {
-    return {kNoCheckpoint, true, error.what()};
-  } catch (const trainer::DivergedError& error) {
-    return {kDiverged, true, error.what()};
   } catch (const std::bad_alloc&) {
     return {kInternal, false, "out of memory"};
   } catch (const std::exception& error) {

@@ -7,10 +7,9 @@
 
 namespace bit::launcher {
 
-// ConfigError, ResumeMismatch -> 2, DisagreementError, LockedError -> 3, DataError -> 65,
-// StorageError, SaveError -> 74,
-// CommError -> 76, NoCheckpointError -> 77, DivergedError -> 78, SharedFailure -> the one it
-// carries, everything else -> 70.
+// ConfigError, ResumeMismatch, std::invalid_argument -> 2, DisagreementError, LockedError -> 3,
+// DataError -> 65, StorageError, SaveError -> 74, CommError -> 76, NoCheckpointError -> 77,
+// DivergedError -> 78, SharedFailure -> the one it carries, everything else -> 70.
 int exit_code_of(const std::exception_ptr& failure);
 
 // True for failures that every rank meets at the same place: each rank leaves by itself and one of

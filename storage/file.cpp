@@ -200,6 +200,12 @@ class PosixFileSystem final : public FileSystem {
     if (S_ISDIR(status.st_mode)) fail(EISDIR, "stat", path);
     return static_cast<std::uint64_t>(status.st_size);
   }
+  std::uint64_t free_bytes(const std::string& path) override {
+    std::error_code code;
+    const auto space = std::filesystem::space(path, code);
+    check(code, "stat", path);
+    return space.available;
+  }
   FileStamp stamp(const std::string& path) override {
     struct stat status {};
     if (::stat(path.c_str(), &status) != 0) fail(errno, "stat", path);

@@ -88,6 +88,8 @@ class FileSystem {
   virtual bool exists(const std::string& path) = 0;
   virtual std::uint64_t file_size(const std::string& path) = 0;
   virtual FileStamp stamp(const std::string& path) = 0;
+  // What this user may still write where `path` is.
+  virtual std::uint64_t free_bytes(const std::string& path) = 0;
 };
 
 // The operating system's. Lives for ever.

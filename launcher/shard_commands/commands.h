@@ -4,12 +4,15 @@
 // into exit codes.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "cluster/communicator.h"
 #include "launcher/exit_code.h"
 #include "pipeline/convert/converter.h"
+#include "pipeline/convert/open_input.h"
 
 namespace bit::launcher {
 
@@ -17,10 +20,16 @@ namespace bit::launcher {
 inline constexpr const char* kDatasetLock = "/.lock";
 
 struct ConvertCommand {
-  std::string input;  // folder of class folders
+  pipeline::InputOptions input;
   pipeline::ConvertOptions options;
+  bool dry_run = false;  // list and plan, and leave nothing
 };
-ExitCode run_convert(const ConvertCommand& command);
+// Collective. Failures are SharedFailure.
+ExitCode run_convert(ConvertCommand command, cluster::Communicator& communicator);
+// The options of convert.
+CLI::App* add_convert(CLI::App& app, ConvertCommand& command);
+// --threads, of several commands.
+CLI::Option* add_threads(CLI::App& app, unsigned& threads);
 
 struct VerifyCommand {
   std::string directory;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -24,9 +25,10 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-ProgressLine::ProgressLine(std::string unit, std::string short_unit)
+ProgressLine::ProgressLine(std::string unit, std::string short_unit, std::uint64_t before)
     : unit_(std::move(unit)),
       short_unit_(std::move(short_unit)),
+      before_(before),
       terminal_(isatty(STDERR_FILENO) == 1),
       start_(Clock::now()) {}
 
@@ -57,11 +59,12 @@ std::string ProgressLine::text(std::uint64_t done, std::uint64_t total, std::uin
   std::string text =
       fmt::format("{:3}%  {} of {} {}", done * 100 / total, grouped(done), grouped(total), unit_);
   if (seconds <= 0) return text;
-  text += fmt::format("  {:.0f} {}/s", static_cast<double>(done) / seconds, short_unit_);
+  const double rate = static_cast<double>(done - std::min(done, before_)) / seconds;
+  text += fmt::format("  {:.0f} {}/s", rate, short_unit_);
   if (bytes != 0) text += fmt::format("  {:.1f} MB/s", static_cast<double>(bytes) / seconds / 1e6);
   if (done == total) return text + "  in " + duration(seconds);
-  const double left = seconds * static_cast<double>(total - done) / static_cast<double>(done);
-  return text + (done == 0 ? "" : "  ETA " + duration(left));
+  if (rate <= 0) return text;
+  return text + "  ETA " + duration(static_cast<double>(total - done) / rate);
 }
 
 std::string grouped(std::uint64_t number) {

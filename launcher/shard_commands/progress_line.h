@@ -12,7 +12,8 @@ namespace bit::launcher {
 class ProgressLine {
  public:
   // `unit`: plural of what is counted, "images"; `short_unit`: of its rate, "img".
-  ProgressLine(std::string unit, std::string short_unit);
+  // `before`: how many were done in an earlier process; they do not count in the rate.
+  ProgressLine(std::string unit, std::string short_unit, std::uint64_t before = 0);
   ~ProgressLine();  // ends the line of the bar
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -27,6 +28,7 @@ class ProgressLine {
   using Clock = std::chrono::steady_clock;
   const std::string unit_;
   const std::string short_unit_;
+  const std::uint64_t before_;
   const bool terminal_;
   const Clock::time_point start_;
   Clock::time_point drawn_;

@@ -224,6 +224,10 @@ Preparation prepare_conversion(Input& input, LabelNames labels, storage::FileSys
   return left ? Preparation::kRestarted : Preparation::kFresh;
 }
 
+void abandon_conversion(storage::FileSystem& files, const ConvertOptions& options) {
+  remove_staging(files, staging_of(options));
+}
+
 Conversion::Conversion(storage::FileSystem& files, const ConvertOptions& options)
     : files_(files),
       options_(options),
@@ -253,6 +257,17 @@ std::uint64_t Conversion::images_done() const {
     }
   }
   return images;
+}
+
+Conversion::ShardSizes Conversion::shard_sizes() const {
+  ShardSizes sizes{std::vector<std::uint64_t>(shards_), listing_.total_bytes()};
+  const std::uint64_t images = listing_.images();
+  for (std::uint64_t number = 0; number < images; ++number) {
+    // The shard that holds the image's position: [s n / S, (s + 1) n / S).
+    const std::uint64_t position = order_.inverse(number);
+    ++sizes.images[((position + 1) * shards_ - 1) / images];
+  }
+  return sizes;
 }
 
 bool Conversion::hash(const std::stop_token& stop, ConvertCounters& counters) const {

@@ -66,6 +66,9 @@ enum class Preparation {
 Preparation prepare_conversion(Input& input, LabelNames labels, storage::FileSystem& files,
                                const ConvertOptions& options);
 
+// Removes what a conversion with these options has left to go on from.
+void abandon_conversion(storage::FileSystem& files, const ConvertOptions& options);
+
 // What follows. One thread. Methods throw storage::StorageError, storage::DataError.
 class Conversion {
  public:
@@ -76,6 +79,13 @@ class Conversion {
   std::uint32_t shards() const { return shards_; }
   // Of all ranks, as they stand: images in shards that are done.
   std::uint64_t images_done() const;
+
+  // By the listed sizes, as the images come in. Reads the whole list.
+  struct ShardSizes {
+    std::vector<std::uint64_t> images;  // [shard]
+    std::uint64_t bytes = 0;            // of all
+  };
+  ShardSizes shard_sizes() const;
 
   // The input itself has more problems than max_bad: nothing is to be done but publish().
   bool refused() const;

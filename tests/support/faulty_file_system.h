@@ -76,6 +76,7 @@ class FaultyFileSystem final : public storage::FileSystem {
   }
   bool exists(const std::string& path) override { return base_.exists(path); }
   std::uint64_t file_size(const std::string& path) override { return base_.file_size(path); }
+  std::uint64_t free_bytes(const std::string& path) override { return base_.free_bytes(path); }
   storage::FileStamp stamp(const std::string& path) override { return base_.stamp(path); }
 
  private:
