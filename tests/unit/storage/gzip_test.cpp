@@ -1,11 +1,11 @@
 #include "storage/gzip.h"
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <random>
 #include <stdexcept>
 
+#include "tests/support/gzip_writer.h"
 #include "tests/unit/storage/storage_test_helpers.h"
 
 namespace bit::storage {
@@ -13,22 +13,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kGzip = 15 + 16;
-constexpr int kZlib = 15;
-
-std::string deflate(std::string_view text, int window_bits = kGzip) {
-  z_stream stream{};
-  EXPECT_EQ(deflateInit2(&stream, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY), Z_OK);
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  EXPECT_EQ(::deflate(&stream, Z_FINISH), Z_STREAM_END);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
+using test::deflate;
+using test::kGzip;
+using test::kZlib;
 
 // Half of it noise, so that its compressed form is long too.
 std::string long_text(std::size_t bytes) {
