@@ -281,6 +281,8 @@ ImageSize JpegDecoder::open(std::span<const std::byte> jpeg) {
   return {impl_->session.info.image_width, impl_->session.info.image_height};
 }
 
+int JpegDecoder::components() const { return impl_->session.info.num_components; }
+
 void JpegDecoder::decode(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
   const auto& info = impl_->session.info;
   const CropBox& crop = plan.crop;

@@ -15,6 +15,7 @@ namespace bit::pipeline {
 
 struct ImageSize {
   std::uint32_t width = 0, height = 0;  // pixels
+  bool operator==(const ImageSize&) const = default;
 };
 
 struct RgbImage {
@@ -41,6 +42,8 @@ class JpegDecoder {
   // Reads the header; `jpeg` has to stay alive until decode() returns. Refuses images over 65500 a
   // side or 2^28 pixels.
   ImageSize open(std::span<const std::byte> jpeg);
+  // Of the opened image as it is stored: 1 (grey), 3, or 4 (CMYK, YCCK).
+  int components() const;
   // The opened image, cut and resized as `plan` says, into out [size, size, 3]: the pixels that
   // cutting and resizing the whole would give (see RowResizer). A file cut short or with damaged
   // data is an error, not a grey area. Throws std::invalid_argument for a plan outside of the

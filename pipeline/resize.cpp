@@ -64,13 +64,15 @@ void AxisTaps::compute(std::uint32_t input, std::uint32_t resized, std::uint32_t
   }
 }
 
-void RowResizer::begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
-  if (out.size() < std::size_t{size} * size * 3) {
-    throw std::invalid_argument("the output is smaller than the square");
+void RowResizer::begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t height,
+                       std::span<std::uint8_t> out) {
+  if (out.size() < std::size_t{width} * height * 3) {
+    throw std::invalid_argument("the output is smaller than its pixels");
   }
-  columns_.compute(plan.crop.width, plan.resized_width, plan.offset_x, size);
-  rows_.compute(plan.crop.height, plan.resized_height, plan.offset_y, size);
-  size_ = size;
+  columns_.compute(plan.crop.width, plan.resized_width, plan.offset_x, width);
+  rows_.compute(plan.crop.height, plan.resized_height, plan.offset_y, height);
+  width_ = width;
+  height_ = height;
   pushed_ = next_ = 0;
   out_ = out;
   source_ = plan.crop;
@@ -81,7 +83,7 @@ void RowResizer::begin(const ImagePlan& plan, std::uint32_t size, std::span<std:
 void RowResizer::plan_columns(bool flip) {
   const std::uint32_t left = *std::min_element(columns_.first.begin(), columns_.first.end());
   std::uint32_t right = 0, most = 0;
-  for (std::uint32_t i = 0; i < size_; ++i) {
+  for (std::uint32_t i = 0; i < width_; ++i) {
     right = std::max(right, columns_.first[i] + columns_.count[i]);
     most = std::max(most, columns_.count[i]);
   }
@@ -89,13 +91,13 @@ void RowResizer::plan_columns(bool flip) {
   source_.width = right - left;
 
   RowFilter& filter = row_filter_;
-  filter.pixels = (size_ + 1) / 2 * 2;
+  filter.pixels = (width_ + 1) / 2 * 2;
   filter.steps = (most + 3) / 4;
   const std::uint32_t taps = filter.steps * 4;
   filter.offset.assign(filter.pixels, 0);
   filter.weights.assign(std::size_t{filter.pixels} * filter.steps * 8, 0);
-  for (std::uint32_t pixel = 0; pixel < size_; ++pixel) {
-    const std::uint32_t sample = flip ? size_ - 1 - pixel : pixel;
+  for (std::uint32_t pixel = 0; pixel < width_; ++pixel) {
+    const std::uint32_t sample = flip ? width_ - 1 - pixel : pixel;
     const std::uint32_t first = columns_.first[sample] - left;
     // At the right edge the taps start further left, so that all of them lie in the row.
     const std::uint32_t start = std::min(first, source_.width > taps ? source_.width - taps : 0);
@@ -114,7 +116,7 @@ void RowResizer::plan_columns(bool flip) {
 void RowResizer::plan_rows() {
   const std::uint32_t top = *std::min_element(rows_.first.begin(), rows_.first.end());
   std::uint32_t bottom = 0, most = 0;
-  for (std::uint32_t i = 0; i < size_; ++i) {
+  for (std::uint32_t i = 0; i < height_; ++i) {
     rows_.first[i] -= top;
     bottom = std::max(bottom, rows_.first[i] + rows_.count[i]);
     most = std::max(most, bottom - rows_.first[i]);  // rows alive when this one is emitted
@@ -122,7 +124,7 @@ void RowResizer::plan_rows() {
   source_.y += top;
   source_.height = bottom;
   ring_rows_ = std::bit_ceil(most);
-  ring_stride_ = (std::size_t{size_} * 3 + 8 + kVectorBytes) / kVectorBytes * kVectorBytes;
+  ring_stride_ = (std::size_t{width_} * 3 + 8 + kVectorBytes) / kVectorBytes * kVectorBytes;
   const std::size_t bytes = ring_rows_ * ring_stride_;
   if (ring_.size() < bytes) ring_.resize(bytes);
 }
@@ -130,7 +132,7 @@ void RowResizer::plan_rows() {
 void RowResizer::push_row(const std::uint8_t* row) {
   filter_row(row_filter_, row, &ring_[(pushed_ & (ring_rows_ - 1)) * ring_stride_]);
   ++pushed_;
-  while (next_ < size_ && rows_.first[next_] + rows_.count[next_] <= pushed_) emit_row();
+  while (next_ < height_ && rows_.first[next_] + rows_.count[next_] <= pushed_) emit_row();
 }
 
 void RowResizer::emit_row() {
@@ -146,7 +148,7 @@ void RowResizer::emit_row() {
     pairs_.push_back({row, below, pack(high_half(weight[i]), high_half(second)),
                       pack(low_half(weight[i]), low_half(second))});
   }
-  const std::size_t bytes = std::size_t{size_} * 3;
+  const std::size_t bytes = std::size_t{width_} * 3;
   blend_rows(pairs_, bytes, &out_[next_ * bytes]);
   ++next_;
 }

@@ -37,15 +37,20 @@ class RowResizer {
   // Bytes after a pushed row that may be read (never used).
   static constexpr std::size_t kRowPadding = 16;
 
-  // Starts an image. `out` [size, size, 3] is borrowed until complete(). Throws
-  // std::invalid_argument for a plan whose output square is not inside the resized crop.
-  void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out);
+  // Starts an image. `out` [height, width, 3] is borrowed until complete(). Throws
+  // std::invalid_argument for a plan whose output is not inside the resized crop.
+  void begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t height,
+             std::span<std::uint8_t> out);
+  // A square.
+  void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
+    begin(plan, size, size, out);
+  }
   // The pixels of the image that the output depends on: a part of the crop.
   const CropBox& source() const { return source_; }
   // The next row of source(), from its top: [source().width, 3] uint8 and kRowPadding readable
   // bytes.
   void push_row(const std::uint8_t* row);
-  bool complete() const { return next_ == size_; }
+  bool complete() const { return next_ == height_; }
 
  private:
   void plan_columns(bool flip);
@@ -53,9 +58,9 @@ class RowResizer {
   void emit_row();
 
   CropBox source_;
-  std::uint32_t size_ = 0;    // side of the output, pixels
-  std::uint32_t pushed_ = 0;  // rows so far
-  std::uint32_t next_ = 0;    // output row
+  std::uint32_t width_ = 0, height_ = 0;  // of the output, pixels
+  std::uint32_t pushed_ = 0;              // rows so far
+  std::uint32_t next_ = 0;                // output row
   std::span<std::uint8_t> out_;
   AxisTaps columns_, rows_;
   RowFilter row_filter_;

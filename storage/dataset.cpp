@@ -2,7 +2,6 @@
 // against the files.
 #include "storage/dataset.h"
 
-#include <cstdio>
 #include <mutex>
 #include <utility>
 
@@ -43,7 +42,7 @@ const schemas::DatasetManifest::Split& known_split(const schemas::DatasetManifes
                   "'; there are: " + (names.empty() ? "none" : names));
 }
 
-// The index and dataset.json name the same shards.
+// The index is the one that dataset.json was written with, or else names the same shards.
 void check_fresh(const std::string& index_path, const RecordIndex& index,
                  const schemas::DatasetManifest::Split& split) {
   bool same = index.shards().size() == static_cast<std::size_t>(split.shards_size());
@@ -56,6 +55,11 @@ void check_fresh(const std::string& index_path, const RecordIndex& index,
   if (!same) {
     throw DataError(index_path + ": stale: its shards are not those of dataset.json; " +
                     "`bit-shard index` writes it anew");
+  }
+  if (!is_index_of(index, split)) {
+    throw DataError(index_path + ": stale or of another dataset: its content hash is " +
+                    hash_digits(index.content_hash()) + ", dataset.json says " +
+                    split.index_hash() + "; `bit-shard index` writes both anew");
   }
 }
 
@@ -148,9 +152,7 @@ std::string Dataset::hash() const {
   hash.add(impl_->index.content_hash());  // shard names, sizes, locations, labels
   hash.add(static_cast<std::uint64_t>(impl_->class_names.size()));
   for (const std::string& name : impl_->class_names) hash.add(name);
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash.value()));
-  return text;
+  return hash_digits(hash.value());
 }
 
 }  // namespace bit::storage

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "storage/hash64.h"
 #include "storage/tfrecord.h"
 
 namespace bit::storage {
@@ -56,6 +57,10 @@ void replace_split(schemas::DatasetManifest& manifest, schemas::DatasetManifest:
     }
   }
   *manifest.add_splits() = std::move(split);
+}
+
+bool is_index_of(const RecordIndex& index, const schemas::DatasetManifest::Split& split) {
+  return !split.has_index_hash() || split.index_hash() == hash_digits(index.content_hash());
 }
 
 std::string shard_file_name(std::string_view name, std::string_view split, std::uint32_t shard,

@@ -7,6 +7,7 @@
 
 #include "schemas/dataset.pb.h"
 #include "storage/file.h"
+#include "storage/record_index.h"
 
 namespace bit::storage {
 
@@ -21,6 +22,10 @@ const schemas::DatasetManifest::Split* find_split(const schemas::DatasetManifest
                                                   std::string_view split);
 // Puts `split` in the place of the entry of that name, or at the end.
 void replace_split(schemas::DatasetManifest& manifest, schemas::DatasetManifest::Split split);
+
+// Whether `index` is the one that the split's entry was written with; also when the entry, an older
+// one, does not say.
+bool is_index_of(const RecordIndex& index, const schemas::DatasetManifest::Split& split);
 
 // "NAME-SPLIT.tfrecord-00000-of-00016"; shard counts from 0.
 std::string shard_file_name(std::string_view name, std::string_view split, std::uint32_t shard,

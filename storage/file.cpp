@@ -85,8 +85,22 @@ class PosixReadableFile final : public ReadableFile {
   }
   std::uint64_t size() const override { return size_; }
   const std::string& path() const override { return path_; }
+  void will_need(std::uint64_t offset, std::uint64_t bytes) const override {
+    advise(offset, bytes, POSIX_FADV_WILLNEED);
+  }
+  void drop_cache(std::uint64_t offset, std::uint64_t bytes) const override {
+    advise(offset, bytes, POSIX_FADV_DONTNEED);
+  }
 
  private:
+  // Failures are of no account: a file system without advice reads as it always does. To the
+  // kernel 0 bytes would be the rest of the file.
+  void advise(std::uint64_t offset, std::uint64_t bytes, int advice) const {
+    if (offset >= size_ || bytes == 0) return;
+    ::posix_fadvise(descriptor_.get(), static_cast<off_t>(offset),
+                    static_cast<off_t>(std::min(bytes, size_ - offset)), advice);
+  }
+
   std::string path_;
   Descriptor descriptor_;
   std::uint64_t size_;

@@ -36,8 +36,12 @@ class ReadableFile {
   // Fills `out` from `offset`; returns the bytes read, fewer than asked only at the end of the
   // file. Throws StorageError.
   virtual std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const = 0;
-  virtual std::uint64_t size() const = 0;
+  virtual std::uint64_t size() const = 0;  // bytes, or kUnknownSize
   virtual const std::string& path() const = 0;
+  // Hints to the page cache, that change nothing else: these bytes will be read soon; these will
+  // not be read again for long.
+  virtual void will_need(std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const {}
+  virtual void drop_cache(std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const {}
 };
 
 // A file being written from its start. One thread at a time.

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace bit::storage {
@@ -39,6 +40,13 @@ class Hash64 {
   static constexpr std::uint64_t kPrime4 = 0x85EBCA77C2B2AE63u;
   std::uint64_t state_ = kPrime3;
 };
+
+// 16 hexadecimal digits.
+inline std::string hash_digits(std::uint64_t hash) {
+  std::string digits(16, '0');
+  for (std::size_t i = 16; i > 0; --i, hash >>= 4) digits[i - 1] = "0123456789abcdef"[hash & 0xF];
+  return digits;
+}
 
 // The hash of a record's key (its file name), as the index stores it.
 inline std::uint64_t hash_text(std::string_view text) {

@@ -21,6 +21,9 @@ class ChecksummedFile final : public ReadableFile {
   }
   std::uint64_t size() const override { return file_.size(); }
   const std::string& path() const override { return file_.path(); }
+  void will_need(std::uint64_t offset, std::uint64_t bytes) const override {
+    file_.will_need(offset, bytes);
+  }
   std::uint32_t crc32c() const { return crc_; }
 
  private:

@@ -168,7 +168,7 @@ LabelStatistics RecordIndexBuilder::label_statistics() const {
   return {min, max, static_cast<std::uint64_t>(std::ranges::count(seen, true))};
 }
 
-void RecordIndexBuilder::write(FileSystem& files, const std::string& path) const {
+std::string RecordIndexBuilder::write(FileSystem& files, const std::string& path) const {
   if (open_) throw std::logic_error("write: the last shard has not ended");
   std::vector<std::uint64_t> first_records = {0};
   std::vector<std::uint64_t> shard_bytes;
@@ -213,6 +213,7 @@ void RecordIndexBuilder::write(FileSystem& files, const std::string& path) const
     file.append(std::as_bytes(std::span(&header, 1)));
     columns([&](std::span<const std::byte> words) { file.append(words); });
   });
+  return hash_digits(header.content_hash);
 }
 
 RecordIndex RecordIndex::open(const std::string& path) {

@@ -42,8 +42,9 @@ class RecordIndexBuilder {
   std::uint64_t records() const;
   std::span<const IndexedShard> shards() const { return shards_; }
   LabelStatistics label_statistics() const;  // of all records so far
-  // Durable and atomic. Throws StorageError.
-  void write(FileSystem& files, const std::string& path) const;
+  // Durable and atomic. Returns the content hash as dataset.json has it (Split.index_hash). Throws
+  // StorageError.
+  std::string write(FileSystem& files, const std::string& path) const;
 
  private:
   std::vector<IndexedShard> shards_;
@@ -75,6 +76,10 @@ class RecordIndex {
   std::uint32_t shard_of(std::uint64_t record) const;  // O(log shards)
   std::uint64_t first_record(std::uint32_t shard) const { return first_records_[shard]; }
   std::uint64_t offset(std::uint64_t record) const { return offsets_[record]; }
+  // Of all records of a shard.
+  std::span<const std::uint64_t> offsets(std::uint32_t shard) const {
+    return offsets_.subspan(first_record(shard), shards_[shard].records);
+  }
   std::uint64_t bytes(std::uint64_t record) const { return bytes_[record]; }  // framing included
   // Throws DataError when the index is damaged there.
   std::span<const std::int32_t> labels(std::uint64_t record) const;

@@ -35,6 +35,14 @@ Header parse_header(std::span<const std::byte> bytes) {
   return header;
 }
 
+// Whether a header that could stand in front of `rest` - 12 bytes begins here. Cheap tests first.
+bool may_begin_record(const std::byte* at, std::uint64_t rest) {
+  std::uint64_t length = 0;
+  std::memcpy(&length, at, sizeof(length));
+  return length <= kMaxRecordBytes && length + kRecordFramingBytes <= rest &&
+         !parse_header({at, kRecordHeaderBytes}).fault;
+}
+
 }  // namespace
 
 const char* describe(RecordFault fault) {
@@ -71,55 +79,114 @@ ParsedRecord parse_record(std::span<const std::byte> framed, bool verify_data) {
   return {data, std::nullopt};
 }
 
-RecordReader::RecordReader(const ReadableFile& file, std::size_t read_bytes)
-    : file_(file), buffer_(std::max(read_bytes, std::size_t{kRecordFramingBytes})) {}
+RecordReader::RecordReader(const ReadableFile& file, std::span<const std::uint64_t> known,
+                           std::size_t read_bytes)
+    : file_(file),
+      known_(known),
+      read_bytes_(std::max(read_bytes, std::size_t{kRecordFramingBytes})),
+      buffer_(read_bytes_),
+      size_(file.size()) {}
 
-std::span<const std::byte> RecordReader::fill(std::size_t bytes) {
-  if (buffered_ - consumed_ < bytes) {
+std::span<const std::byte> RecordReader::fill(std::uint64_t bytes) {
+  if (buffered_ - consumed_ < bytes && buffer_offset_ + buffered_ < size_) {
     std::memmove(buffer_.data(), buffer_.data() + consumed_, buffered_ - consumed_);
     buffer_offset_ += consumed_;
     buffered_ -= consumed_;
     consumed_ = 0;
-    if (buffer_.size() < bytes) buffer_.resize(bytes);
-    buffered_ += file_.read_at(buffer_offset_ + buffered_, std::span(buffer_).subspan(buffered_));
+    while (buffered_ < bytes && buffer_offset_ + buffered_ < size_) {
+      // A length is believed as far as the file has bytes for it: twice of what has arrived.
+      const std::size_t most = size_ == kUnknownSize ? 2 * buffered_ : bytes;
+      buffer_.resize(std::max<std::size_t>(buffer_.size(), std::min<std::uint64_t>(bytes, most)));
+      const auto space = std::span(buffer_).subspan(buffered_);
+      const std::size_t count = file_.read_at(buffer_offset_ + buffered_, space);
+      buffered_ += count;
+      if (count < space.size()) size_ = buffer_offset_ + buffered_;
+    }
+    file_.will_need(buffer_offset_ + buffered_, read_bytes_);
   }
   return std::span<const std::byte>(buffer_).subspan(consumed_, buffered_ - consumed_);
 }
 
+RecordReader::Attempt RecordReader::attempt() {
+  const auto ahead = fill(kRecordHeaderBytes);
+  if (ahead.size() < kRecordHeaderBytes) return {{}, 0, RecordFault::kTruncated};
+  const Header header = parse_header(ahead);
+  if (header.fault) return {{}, 0, header.fault};
+  const std::uint64_t bytes = header.length + kRecordFramingBytes;
+  // Known before a buffer of that size is taken, if the size of the file is.
+  if (bytes > size_ - position() || fill(bytes).size() < bytes) {
+    return {{}, 0, RecordFault::kTruncated};
+  }
+  const auto framed = fill(bytes).first(bytes);
+  const auto fault = parse_record(framed).fault;
+  if (!fault) return {framed, bytes, std::nullopt};
+  summed_in_vain_ += bytes;
+  return {{}, bytes, fault};
+}
+
+// Goes on to the next whole record that begins before `stop`, else to `stop` or the file's end.
+void RecordReader::find_record(std::uint64_t stop) {
+  while (position() < stop) {
+    const auto ahead = fill(kRecordFramingBytes);
+    if (ahead.size() < kRecordFramingBytes || search_is_exhausted()) {
+      consumed_ += std::min<std::uint64_t>(ahead.size(), stop - position());
+      if (ahead.empty()) return;
+      continue;
+    }
+    const std::uint64_t places =
+        std::min<std::uint64_t>(ahead.size() - kRecordFramingBytes + 1, stop - position());
+    const std::uint64_t rest = size_ - position();
+    std::uint64_t place = 0;
+    while (place < places && !may_begin_record(ahead.data() + place, rest - place)) ++place;
+    consumed_ += place;
+    if (place < places) {
+      if (!attempt().fault) return;
+      ++consumed_;
+    }
+  }
+}
+
+bool RecordReader::search_is_exhausted() const {
+  return summed_in_vain_ / kSearchBytesPerByte > buffer_offset_ + buffered_;
+}
+
+void RecordReader::number(Record& record) {
+  while (passed_ < known_.size() && known_[passed_] <= record.offset) ++passed_;
+  if (passed_ > 0) {
+    record.index = passed_ - 1;
+    record.indexed = known_[passed_ - 1] == record.offset;
+  } else {
+    record.index = known_.empty() ? records_++ : 0;
+  }
+}
+
 std::optional<RecordReader::Record> RecordReader::next() {
-  if (stopped_) return std::nullopt;
-  auto ahead = fill(kRecordHeaderBytes);
-  if (ahead.empty()) {
-    stopped_ = true;
-    return std::nullopt;
-  }
+  if (fill(1).empty()) return std::nullopt;
   Record record;
-  record.index = index_++;
-  record.offset = buffer_offset_ + consumed_;
-  std::uint64_t framed_bytes = 0;
-  if (ahead.size() < kRecordHeaderBytes) {
-    record.fault = RecordFault::kTruncated;
-  } else if (const Header header = parse_header(ahead); header.fault) {
-    record.fault = header.fault;
-  } else if (framed_bytes = header.length + kRecordFramingBytes;
-             framed_bytes > file_.size() - std::min(file_.size(), record.offset)) {
-    record.fault = RecordFault::kTruncated;  // known before a buffer of that size is taken
-  }
-  if (record.fault) {
-    stopped_ = true;
+  record.offset = position();
+  number(record);
+  const Attempt found = attempt();
+  if (!found.fault) {
+    record.bytes = found.bytes;
+    record.data = found.framed.subspan(kRecordHeaderBytes, found.bytes - kRecordFramingBytes);
+    record.masked_crc = load<std::uint32_t>(found.framed.last(4));
+    consumed_ += found.bytes;
     return record;
   }
-  ahead = fill(framed_bytes);
-  ahead = ahead.first(std::min<std::size_t>(ahead.size(), framed_bytes));
-  const ParsedRecord parsed = parse_record(ahead);
-  record.data = parsed.data;
-  record.fault = parsed.fault;
-  stopped_ = record.fault && *record.fault != RecordFault::kDataChecksum;
-  if (!stopped_) {
-    record.masked_crc = load<std::uint32_t>(ahead.last(4));
-    consumed_ += framed_bytes;
-  }
+  record.fault = found.fault;
+  const std::uint64_t end = found.bytes == 0 ? kUnknownSize : record.offset + found.bytes;
+  const bool believe_known = end == kUnknownSize || !search_is_exhausted();
+  const std::uint64_t known =
+      passed_ < known_.size() && believe_known ? known_[passed_] : kUnknownSize;
+  ++consumed_;
+  find_record(std::min(end, known));
+  record.bytes = position() - record.offset;
   return record;
+}
+
+std::string describe(const RecordReader::Record& record) {
+  return std::string(record.fault ? describe(*record.fault) : "no fault") + "; " +
+         std::to_string(record.bytes) + " bytes skipped";
 }
 
 std::uint64_t RecordWriter::append(std::span<const std::byte> data) {

@@ -32,11 +32,10 @@ DataError record_error(const std::string& path, std::uint64_t record, std::uint6
                        const std::string& reason);
 
 enum class RecordFault {
-  kTruncated,       // the file ends inside the record
-  kLengthChecksum,  // the stored length fails its checksum: nothing after it can be located without
-                    // an index
+  kTruncated,       // the file ends inside the record, or what follows is not the rest of it
+  kLengthChecksum,  // the stored length fails its checksum
   kLengthTooLarge,  // the length passes its checksum but exceeds kMaxRecordBytes
-  kDataChecksum,    // the data fails its checksum: the next record can still be read
+  kDataChecksum,    // the data fails its checksum
 };
 const char* describe(RecordFault fault);
 
@@ -48,35 +47,69 @@ struct ParsedRecord {
 // `framed` may hold more than the record. `verify_data` false skips the data's checksum.
 ParsedRecord parse_record(std::span<const std::byte> framed, bool verify_data = true);
 
-// Reads a file from its start, in large reads. One thread.
+// Reads a file from its start to its end, each byte once and in order, and loses no more of a
+// damaged file than what is damaged. One thread.
+//
+// Behind a fault the next record is the first place at which a whole record passes both checksums,
+// or at which one is expected: an offset that the caller knows, or the end of a record whose length
+// passed its checksum but whose data did not. It is looked for inside damaged data too: a block
+// from elsewhere may lie there, with good records in it. So the records given, good and bad, cover
+// the file without a gap. Work is linear in the file, whatever its bytes are: at most
+// kSearchBytesPerByte bytes are summed up in vain for each byte read; then only the places at which
+// a record is expected are tried. Memory: the longest record that the file has bytes for.
 class RecordReader {
  public:
-  RecordReader(const ReadableFile& file, std::size_t read_bytes = std::size_t{4} << 20);
+  static constexpr std::uint64_t kSearchBytesPerByte = 16;
+
+  // `known`: where the file's records begin according to an index, ascending; outlives the reader.
+  // The size of `file` may be kUnknownSize: the buffer grows as data arrives.
+  explicit RecordReader(const ReadableFile& file, std::span<const std::uint64_t> known = {},
+                        std::size_t read_bytes = std::size_t{512} << 10);
 
   struct Record {
-    std::uint64_t index = 0;          // 0-based, in the file
+    // 0-based number in the file. With known offsets: of the last of them at or before `offset`.
+    std::uint64_t index = 0;
+    bool indexed = false;             // `offset` is a known one
     std::uint64_t offset = 0;         // of the first byte of its length
-    std::span<const std::byte> data;  // valid until the next call
+    std::uint64_t bytes = 0;          // framing included; with a fault: how many were skipped
+    std::span<const std::byte> data;  // valid until the next call; empty with a fault
     std::uint32_t masked_crc = 0;     // of the data, as stored
     std::optional<RecordFault> fault;
   };
-  // nullopt at a clean end of the file. After a kDataChecksum fault the next call goes on with the
-  // next record; after any other fault the next call returns nullopt. Throws StorageError when the
-  // file cannot be read.
+  // nullopt at the end of the file. After a fault the next call goes on behind the skipped bytes.
+  // Throws StorageError when the file cannot be read.
   std::optional<Record> next();
 
  private:
+  // What stands where the reader stands.
+  struct Attempt {
+    std::span<const std::byte> framed;  // the whole record; empty with a fault
+    std::uint64_t bytes = 0;            // framing included; 0 when its length is unknown
+    std::optional<RecordFault> fault;
+  };
+  Attempt attempt();
+  void find_record(std::uint64_t stop);
+  void number(Record& record);
+  bool search_is_exhausted() const;
+  std::uint64_t position() const { return buffer_offset_ + consumed_; }
   // At least `bytes` unread bytes, fewer only at the end of the file.
-  std::span<const std::byte> fill(std::size_t bytes);
+  std::span<const std::byte> fill(std::uint64_t bytes);
 
   const ReadableFile& file_;
+  const std::span<const std::uint64_t> known_;
+  std::size_t passed_ = 0;  // of `known_`
+  const std::size_t read_bytes_;
   std::vector<std::byte> buffer_;
   std::uint64_t buffer_offset_ = 0;  // file offset of buffer_[0]
   std::size_t buffered_ = 0;
   std::size_t consumed_ = 0;
-  std::uint64_t index_ = 0;
-  bool stopped_ = false;
+  std::uint64_t size_;  // of the file; kUnknownSize until its end was met
+  std::uint64_t records_ = 0;
+  std::uint64_t summed_in_vain_ = 0;  // bytes
 };
+
+// "<fault>; 4096 bytes skipped", of a record with a fault.
+std::string describe(const RecordReader::Record& record);
 
 // Appends records to a file it does not own.
 class RecordWriter {

@@ -39,7 +39,7 @@ struct InspectCommand {
 ExitCode run_inspect(const InspectCommand& command);
 
 struct IndexCommand {
-  std::string files;    // a directory or a glob
+  std::string files;    // a directory, or what storage/file_patterns.h reads
   std::string name;     // empty: as the file names say, else the directory's
   std::string split;    // empty: as the file names say
   std::string classes;  // file with a class name a line; empty: those of dataset.json, if any

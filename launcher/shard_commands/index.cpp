@@ -2,8 +2,6 @@
 // dataset and split: NAME-SPLIT.tfrecord-00000-of-00016 (ours, TensorFlow Datasets) or
 // SPLIT-00000-of-01024 (tensorflow/models); otherwise the command line does.
 #include <fmt/format.h>
-#include <glob.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -16,6 +14,7 @@
 #include "launcher/shard_commands/progress_line.h"
 #include "launcher/words.h"
 #include "storage/dataset_manifest.h"
+#include "storage/file_patterns.h"
 #include "storage/index_shards.h"
 #include "storage/lock_file.h"
 #include "storage/tfrecord.h"
@@ -59,24 +58,19 @@ FoundShards find_in_directory(const std::string& directory) {
   return found;
 }
 
-FoundShards find_by_glob(const std::string& pattern) {
-  glob_t matches{};
-  const int result = glob(pattern.c_str(), 0, nullptr, &matches);
+FoundShards find_by_pattern(const std::string& pattern) {
   FoundShards found;
-  for (std::size_t i = 0; result == 0 && i < matches.gl_pathc; ++i) {
-    const std::filesystem::path path(matches.gl_pathv[i]);
-    if (path.extension() == ".idx") continue;
+  for (const std::string& match : storage::expand_pattern(storage::posix_file_system(), pattern)) {
+    const std::filesystem::path path(match);
     const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
     if (found.directory.empty()) found.directory = parent;
     if (found.directory != parent) {
-      globfree(&matches);
       throw std::invalid_argument(pattern + ": a dataset lies in one directory, these in " +
                                   found.directory + " and " + parent);
     }
     const std::string file = path.filename().string();
     found.shards.push_back(read_name(file).value_or(ShardName{file, "", "", 0}));
   }
-  globfree(&matches);
   return found;
 }
 
@@ -104,7 +98,7 @@ std::map<std::string, std::vector<ShardName>> by_split(const FoundShards& found,
         (found.shards.empty()
              ? ": no file with a name of a shard: NAME-SPLIT.tfrecord-00000-of-00016, "
                "SPLIT-00000-of-00016 or, with --split, *.tfrecord, *.tfrecords, *.tfrec, *.record "
-               "(a quoted glob takes any name)"
+               "(a quoted pattern takes any name)"
              : ": no shard of the split '" + command.split + "'; " +
                    known_names(command.split, split_names(found))));
   }
@@ -122,16 +116,9 @@ std::vector<std::string> complete_set(const std::string& directory, const std::s
     }
     files.push_back(shard.file);
   }
-  const std::uint32_t wanted = shards.front().shards;
-  for (std::uint32_t i = 0; i < wanted; ++i) {
-    const std::string suffix = fmt::format("-{:05}-of-{:05}", i, wanted);
-    if (i >= files.size() || !files[i].ends_with(suffix)) {
-      const std::string& example = files.front();
-      throw storage::DataError(directory + "/" + example.substr(0, example.size() - suffix.size()) +
-                               suffix + ": missing; split `" + split + "` has " +
-                               std::to_string(wanted) + " shards");
-    }
-  }
+  std::vector<std::string> paths;
+  for (const std::string& file : files) paths.push_back(directory + "/" + file);
+  storage::check_shard_sets(paths);
   return files;
 }
 
@@ -185,7 +172,8 @@ void index_split(const std::string& directory, const std::string& split,
   if (const auto* before = storage::find_split(manifest, split); before && before->has_seed()) {
     summary.split.set_seed(before->seed());
   }
-  summary.index.write(files, directory + "/" + storage::index_file_name(manifest.name(), split));
+  summary.split.set_index_hash(summary.index.write(
+      files, directory + "/" + storage::index_file_name(manifest.name(), split)));
   storage::replace_split(manifest, summary.split);
   storage::write_manifest(files, directory, manifest);
   fmt::print("{}: {} records, {}, in {} shard{}\n", split, grouped(summary.split.records()),
@@ -200,7 +188,7 @@ void index_split(const std::string& directory, const std::string& split,
 ExitCode run_index(const IndexCommand& command) {
   const bool directory = std::filesystem::is_directory(command.files);
   const FoundShards found =
-      directory ? find_in_directory(command.files) : find_by_glob(command.files);
+      directory ? find_in_directory(command.files) : find_by_pattern(command.files);
   const auto splits = by_split(found, command);
   const storage::LockFile lock(found.directory + kDatasetLock);
   auto manifest = manifest_before(found, command);

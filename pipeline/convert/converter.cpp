@@ -1,20 +1,15 @@
-// Entry P(p) of the input becomes record p of the output, P a keyed permutation; shard s of S holds
-// the positions [s*n/S, (s+1)*n/S). A bad image leaves its position empty.
+// Listing, journal and shards lie in the staging folder (split_publisher.h): `plan` when the input
+// is listed, an entry of the journal for each shard, `publishing` when the files begin to move.
 #include "pipeline/convert/converter.h"
 
 #include <algorithm>
 #include <cctype>
-#include <memory>
-#include <optional>
+#include <cstdio>
 #include <stdexcept>
 #include <utility>
 
-#include "pipeline/convert/ordered_window.h"
-#include "pipeline/convert/shard_writer.h"
 #include "pipeline/convert/split_publisher.h"
-#include "pipeline/random.h"
 #include "storage/dataset_manifest.h"
-#include "storage/example.h"
 #include "storage/hash64.h"
 #include "storage/record_index.h"
 #include "storage/tfrecord.h"
@@ -24,18 +19,6 @@ namespace {
 
 constexpr std::uint64_t kShardBytes = std::uint64_t{128} << 20;
 constexpr std::uint32_t kMaxShards = 99999;  // five digits in the file name
-constexpr std::size_t kWindowPerThread = 16;
-constexpr std::uint64_t kWindowBytes = std::uint64_t{256} << 20;
-
-// A record ready to be written, or why there is none.
-struct ConvertedImage {
-  std::string path;
-  std::string reason;  // empty when good
-  std::string record;  // serialized example
-  std::vector<std::int32_t> labels;
-  std::uint32_t width = 0, height = 0;
-  std::uint64_t key_hash = 0;
-};
 
 void check_component(const std::string& option, const std::string& value) {
   const auto allowed = [](unsigned char c) {
@@ -48,25 +31,46 @@ void check_component(const std::string& option, const std::string& value) {
   }
 }
 
-std::uint32_t shard_count(const Input& input, const ConvertOptions& options) {
-  const std::uint64_t entries = input.entries();
-  if (options.shards > kMaxShards) {
-    throw std::invalid_argument("--shards " + std::to_string(options.shards) + ": at most " +
-                                std::to_string(kMaxShards));
-  }
-  if (options.shards > entries) {
-    throw std::invalid_argument("--shards " + std::to_string(options.shards) + ": there are only " +
-                                std::to_string(entries) + " images");
-  }
-  if (options.shards != 0) return options.shards;
-  const std::uint64_t wanted = (input.total_bytes() + kShardBytes / 2) / kShardBytes;
-  return static_cast<std::uint32_t>(
-      std::clamp<std::uint64_t>(wanted, 1, std::min<std::uint64_t>(entries, kMaxShards)));
+// Hash of all that decides the output but the images.
+std::string identity_of(const ConvertOptions& options) {
+  storage::Hash64 hash;
+  hash.add(options.input);
+  hash.add(options.name);
+  hash.add(options.split);
+  hash.add(std::uint64_t{options.shards});
+  hash.add(options.seed);
+  hash.add(static_cast<std::uint64_t>(options.merge_duplicates));
+  hash.add(static_cast<std::uint64_t>(options.image.jpeg));
+  hash.add(static_cast<std::uint64_t>(options.image.restart_intervals));
+  hash.add(static_cast<std::uint64_t>(options.image.apply_exif));
+  hash.add(static_cast<std::uint64_t>(options.image.quality));
+  hash.add(static_cast<std::uint64_t>(options.image.subsampling));
+  hash.add(std::uint64_t{options.image.max_side});
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash.value()));
+  return text;
 }
 
-void check_class_names(const schemas::DatasetManifest& manifest, const Input& input,
-                       const std::string& directory) {
-  const auto& names = input.class_names();
+std::string staging_of(const ConvertOptions& options) {
+  return staging_folder(options.output, options.name, options.split);
+}
+std::string listing_path(const std::string& staging) { return staging + "/listing"; }
+std::string merged_path(const std::string& staging) { return staging + "/merged"; }
+
+std::uint32_t shard_count(const Listing& listing, const ConvertOptions& options) {
+  const std::uint64_t images = listing.images();
+  if (options.shards > images) {
+    throw std::invalid_argument("--shards " + std::to_string(options.shards) + ": there are only " +
+                                std::to_string(images) + " images");
+  }
+  if (options.shards != 0) return options.shards;
+  const std::uint64_t wanted = (listing.total_bytes() + kShardBytes / 2) / kShardBytes;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(wanted, 1, std::min<std::uint64_t>(images, kMaxShards)));
+}
+
+void check_class_names(const schemas::DatasetManifest& manifest,
+                       const std::vector<std::string>& names, const std::string& directory) {
   const std::size_t known = static_cast<std::size_t>(manifest.class_names_size());
   for (std::size_t i = 0; i < std::max(names.size(), known); ++i) {
     const std::string ours = i < names.size() ? "`" + names[i] + "`" : "missing";
@@ -91,7 +95,8 @@ schemas::DatasetManifest manifest_before(storage::FileSystem& files,
                                 "`, not `" + options.name + "`: give --name " + manifest.name() +
                                 " or another --output");
   }
-  if (storage::find_split(manifest, options.split) != nullptr && !options.overwrite) {
+  const auto* split = storage::find_split(manifest, options.split);
+  if (split != nullptr && !options.overwrite && split->conversion() != identity_of(options)) {
     throw std::invalid_argument("split `" + options.split + "` exists in " + options.output +
                                 " already; --overwrite replaces it");
   }
@@ -99,134 +104,88 @@ schemas::DatasetManifest manifest_before(storage::FileSystem& files,
 }
 
 // The same with the classes of the input, which may only change with the only split.
-schemas::DatasetManifest dataset_before(storage::FileSystem& files, const Input& input,
+schemas::DatasetManifest dataset_before(storage::FileSystem& files, const Listing& listing,
                                         const ConvertOptions& options) {
   auto manifest = manifest_before(files, options);
+  const auto& names = listing.class_names();
   const bool replaced = storage::find_split(manifest, options.split) != nullptr;
   if (manifest.splits_size() > (replaced ? 1 : 0)) {
-    check_class_names(manifest, input, options.output);
+    check_class_names(manifest, names, options.output);
     return manifest;
   }
   manifest.set_name(options.name);
-  manifest.clear_class_names();
-  for (const auto& name : input.class_names()) manifest.add_class_names(name);
+  manifest.mutable_class_names()->Assign(names.begin(), names.end());
   return manifest;
 }
 
-// A file that this user cannot have; anything else that goes wrong is the machine's.
-bool concerns_one_file(const std::error_code& code) {
-  return code == std::errc::no_such_file_or_directory || code == std::errc::permission_denied ||
-         code == std::errc::too_many_symbolic_link_levels || code == std::errc::not_a_directory;
+std::optional<schemas::ConversionPlan> read_plan(storage::FileSystem& files,
+                                                 const std::string& staging) {
+  schemas::ConversionPlan plan;
+  if (!files.exists(plan_path(staging)) ||
+      !plan.ParseFromString(storage::read_file(files, plan_path(staging)))) {
+    return std::nullopt;
+  }
+  return plan;
 }
 
-std::vector<std::byte> read_entry(const Input& input, const InputEntry& entry) {
-  try {
-    return input.read(entry);
-  } catch (const storage::StorageError& error) {
-    if (!concerns_one_file(error.code())) throw;
-    throw storage::DataError(error.code().message());
+Listing list(Input& input, LabelNames& labels, storage::FileSystem& files,
+             const std::string& staging) {
+  ListingWriter writer(files, listing_path(staging), labels);
+  input.list(writer);
+  writer.finish();
+  Listing listing = Listing::open(files, listing_path(staging));
+  if (listing.images() == 0) {
+    const auto problems = listing.problems();
+    throw storage::DataError("no images in the input" +
+                             (problems.empty()
+                                  ? std::string()
+                                  : "; the first of its problems: " + problems.front().path + ": " +
+                                        problems.front().reason));
   }
+  return listing;
 }
 
-ConvertedImage convert_image(const Input& input, std::uint64_t number, JpegMode mode,
-                             JpegDecoder& decoder) {
-  InputEntry entry = input.entry(number);
-  ConvertedImage image;
-  image.path = std::move(entry.path);
-  entry.path = image.path;
-  try {
-    const std::vector<std::byte> file = read_entry(input, entry);
-    const NormalizedImage normalized = normalize_image(file, mode, decoder);
-    image.width = normalized.width;
-    image.height = normalized.height;
-    const storage::ImageExample example{.encoded = normalized.bytes,
-                                        .labels = entry.labels,
-                                        .key = entry.key,
-                                        .width = image.width,
-                                        .height = image.height};
-    const auto label = static_cast<std::size_t>(entry.labels.front());
-    image.record = storage::serialize_image_example(example, input.class_names()[label]);
-    if (image.record.size() > storage::kMaxRecordBytes)
-      throw storage::DataError("larger than 2 GiB");
-  } catch (const storage::DataError& error) {
-    image.reason = error.what();
-  }
-  image.labels = std::move(entry.labels);
-  image.key_hash = storage::hash_text(entry.key);
-  return image;
+// Lists anew into an empty staging folder.
+void start(Input& input, LabelNames& labels, storage::FileSystem& files,
+           const ConvertOptions& options) {
+  const std::string staging = staging_of(options);
+  remove_staging(files, staging);
+  files.make_directories(staging + "/journal");
+  if (options.merge_duplicates) files.make_directories(staging + "/hashes");
+  const Listing listing = list(input, labels, files, staging);
+  dataset_before(files, listing, options);  // its classes
+  schemas::ConversionPlan plan;
+  plan.set_identity(identity_of(options));
+  plan.set_shards(shard_count(listing, options));
+  plan.set_listing_hash(listing.content_hash());
+  storage::write_file_atomically(files, plan_path(staging), plan.SerializeAsString());
 }
 
-// Takes the images in order and writes shards, index and report.
-class SplitWriter {
- public:
-  SplitWriter(storage::FileSystem& files, std::string directory, const ConvertOptions& options)
-      : files_(files), directory_(std::move(directory)), options_(options) {}
+// Whether what lies in the staging folder is this conversion, of the input as it is now.
+bool can_go_on(Input& input, const LabelNames& labels, storage::FileSystem& files,
+               const ConvertOptions& options) {
+  const std::string staging = staging_of(options);
+  const auto plan = read_plan(files, staging);
+  if (!plan || plan->identity() != identity_of(options)) return false;
+  if (is_publishing(files, staging)) return true;
+  if (Listing::open(files, listing_path(staging)).is_current()) return true;
+  LabelNames again = labels;
+  return list(input, again, files, staging).content_hash() == plan->listing_hash();
+}
 
-  void begin_shard(std::uint32_t shard, std::uint32_t shards) {
-    const std::string file = storage::shard_file_name(options_.name, options_.split, shard, shards);
-    writer_ = std::make_unique<ShardWriter>(files_, directory_, file);
-    index_.begin_shard(file);
+// Adds a journalled shard to the index.
+void add_to_index(const schemas::ConvertedShard& entry, storage::RecordIndexBuilder& index) {
+  index.begin_shard(entry.shard().file());
+  std::uint64_t offset = 0;
+  const std::int32_t* label = entry.labels().data();
+  for (int i = 0; i < entry.bytes_size(); ++i) {
+    const std::span labels(label, entry.label_counts(i));
+    index.add(offset, entry.bytes(i), labels, entry.widths(i), entry.heights(i),
+              entry.key_hashes(i), entry.masked_crcs(i));
+    offset += entry.bytes(i);
+    label += labels.size();
   }
-  void add(ConvertedImage image) {
-    if (!image.reason.empty()) {
-      report_.bad.push_back({std::move(image.path), std::move(image.reason)});
-      return;
-    }
-    const auto place = writer_->append(std::as_bytes(std::span(image.record)));
-    index_.add(place.offset, place.bytes, image.labels, image.width, image.height, image.key_hash,
-               place.masked_crc);
-    report_.bytes += place.bytes;
-    ++report_.records;
-  }
-  void end_shard() {
-    *split_.add_shards() = writer_->finish();
-    index_.end_shard(writer_->bytes());
-    writer_.reset();
-    ++report_.shards;
-  }
-  schemas::DatasetManifest::Split finish() {
-    index_.write(files_,
-                 directory_ + "/" + storage::index_file_name(options_.name, options_.split));
-    split_.set_name(options_.split);
-    split_.set_records(report_.records);
-    split_.set_seed(options_.seed);
-    return split_;
-  }
-  ConvertReport& report() { return report_; }
-
- private:
-  storage::FileSystem& files_;
-  std::string directory_;
-  const ConvertOptions& options_;
-  std::unique_ptr<ShardWriter> writer_;
-  storage::RecordIndexBuilder index_;
-  schemas::DatasetManifest::Split split_;
-  ConvertReport report_;
-};
-
-void write_shards(const Input& input, const ConvertOptions& options, std::uint32_t shards,
-                  SplitWriter& writer,
-                  const std::function<void(const ConvertProgress&)>& progress) {
-  const std::uint64_t total = input.entries();
-  const KeyedPermutation order(total, mix_key(options.seed, storage::hash_text(options.split)));
-  const unsigned threads = std::max(1u, options.threads);
-  OrderedWindow<ConvertedImage> images(
-      total, threads, threads * kWindowPerThread, kWindowBytes,
-      [](const ConvertedImage& image) { return image.record.size(); },
-      [&]() -> OrderedWindow<ConvertedImage>::Worker {
-        auto decoder = std::make_shared<JpegDecoder>();
-        return [&, decoder](std::uint64_t position) {
-          return convert_image(input, order(position), options.jpeg, *decoder);
-        };
-      });
-  for (std::uint32_t shard = 0; shard < shards; ++shard) {
-    writer.begin_shard(shard, shards);
-    for (std::uint64_t i = total * shard / shards; i < total * (shard + 1) / shards; ++i) {
-      writer.add(*images.next());
-      if (progress) progress({i + 1, total, writer.report().bytes});
-    }
-    writer.end_shard();
-  }
+  index.end_shard(entry.shard().bytes());
 }
 
 }  // namespace
@@ -234,28 +193,221 @@ void write_shards(const Input& input, const ConvertOptions& options, std::uint32
 void check_options(storage::FileSystem& files, const ConvertOptions& options) {
   check_component("--name", options.name);
   check_component("--split", options.split);
+  if (options.shards > kMaxShards) {
+    throw std::invalid_argument("--shards " + std::to_string(options.shards) + ": at most " +
+                                std::to_string(kMaxShards));
+  }
   manifest_before(files, options);
 }
 
-ConvertReport convert(const Input& input, storage::FileSystem& files, const ConvertOptions& options,
-                      const std::function<void(const ConvertProgress&)>& progress) {
-  check_options(files, options);
-  const std::uint32_t shards = shard_count(input, options);
-  files.make_directories(options.output);
-  const schemas::DatasetManifest before = dataset_before(files, input, options);
+std::optional<ConvertReport> report_of_converted(storage::FileSystem& files,
+                                                 const ConvertOptions& options) {
+  const auto manifest = manifest_before(files, options);
+  const auto* split = storage::find_split(manifest, options.split);
+  if (split == nullptr || options.overwrite) return std::nullopt;
+  remove_staging(files, staging_of(options));  // of a publication that was stopped at its very end
+  ConvertReport report;
+  report.published = true;
+  report.records = split->records();
+  report.shards = static_cast<std::uint32_t>(split->shards_size());
+  for (const auto& shard : split->shards()) report.bytes += shard.bytes();
+  return report;
+}
 
-  SplitPublisher publisher(files, options.output, options.name, options.split);
-  SplitWriter writer(files, publisher.staging(), options);
-  ConvertReport& report = writer.report();
-  report.bad = input.problems();
-  const bool acceptable = report.bad.size() <= options.max_bad;
-  if (acceptable) write_shards(input, options, shards, writer, progress);
-  write_quarantine(files, options.output, options.split, report.bad);
-  if (report.bad.size() <= options.max_bad && report.records > 0) {
-    publisher.publish(before, writer.finish());
-    report.published = true;
+Preparation prepare_conversion(Input& input, LabelNames labels, storage::FileSystem& files,
+                               const ConvertOptions& options) {
+  check_options(files, options);
+  files.make_directories(options.output);
+  const bool left = read_plan(files, staging_of(options)).has_value();
+  if (left && can_go_on(input, labels, files, options)) return Preparation::kResumed;
+  start(input, labels, files, options);
+  return left ? Preparation::kRestarted : Preparation::kFresh;
+}
+
+Conversion::Conversion(storage::FileSystem& files, const ConvertOptions& options)
+    : files_(files),
+      options_(options),
+      staging_(staging_of(options)),
+      listing_(Listing::open(files, listing_path(staging_))),
+      shards_(read_plan(files, staging_).value().shards()),
+      order_(listing_.images(), mix_key(options.seed, storage::hash_text(options.split))) {}
+
+ShardsToConvert Conversion::work(const MergePlan& merge) const {
+  return {files_,   listing_,      order_,         merge,  options_.image,
+          staging_, options_.name, options_.split, shards_};
+}
+
+bool Conversion::is_done(std::uint32_t shard) const {
+  const auto entry = Journal(files_, staging_).read(shard);
+  if (!entry) return false;
+  if (is_publishing(files_, staging_)) return true;  // it may have been moved
+  const std::string path = staging_ + "/" + entry->shard().file();
+  return files_.exists(path) && files_.file_size(path) == entry->shard().bytes();
+}
+
+std::uint64_t Conversion::images_done() const {
+  std::uint64_t images = 0;
+  for (std::uint64_t shard = 0; shard < shards_; ++shard) {
+    if (is_done(static_cast<std::uint32_t>(shard))) {
+      images += listing_.images() * (shard + 1) / shards_ - listing_.images() * shard / shards_;
+    }
   }
-  return std::move(report);
+  return images;
+}
+
+bool Conversion::hash(const std::stop_token& stop, ConvertCounters& counters) const {
+  if (files_.exists(merged_path(staging_))) return true;
+  std::vector<std::uint64_t> blocks;
+  for (std::uint64_t block = options_.rank; block * kHashBlock < listing_.images();
+       block += options_.ranks) {
+    blocks.push_back(block);
+  }
+  const MergePlan none;
+  return hash_images(work(none), blocks, options_.threads, stop, counters);
+}
+
+void Conversion::merge() const {
+  if (files_.exists(merged_path(staging_))) return;
+  const auto groups = find_duplicates(listing_.images(), [&](const auto& take) {
+    for (std::uint64_t first = 0; first < listing_.images(); first += kHashBlock) {
+      const auto hashes = read_hashes(files_, staging_, first / kHashBlock);
+      for (std::size_t i = 0; i < hashes.size(); ++i) take(first + i, hashes[i]);
+    }
+  });
+  schemas::MergedImages merged;
+  for (const auto& images : groups) {
+    auto& group = *merged.add_groups();
+    std::vector<std::int32_t> labels;
+    for (const auto image : images) {
+      group.add_images(image);
+      std::ranges::copy(listing_.image(image).labels, std::back_inserter(labels));
+    }
+    std::ranges::sort(labels);
+    const auto repeated = std::ranges::unique(labels);
+    group.mutable_labels()->Assign(labels.begin(), repeated.begin());
+  }
+  storage::write_file_atomically(files_, merged_path(staging_), merged.SerializeAsString());
+}
+
+MergePlan Conversion::merge_plan() const {
+  if (!options_.merge_duplicates) return {};
+  schemas::MergedImages merged;
+  if (!merged.ParseFromString(storage::read_file(files_, merged_path(staging_)))) {
+    throw storage::DataError(merged_path(staging_) + ": damaged");
+  }
+  return MergePlan(merged);
+}
+
+bool Conversion::convert(const std::stop_token& stop, ConvertCounters& counters) const {
+  std::vector<std::uint32_t> mine;
+  for (std::uint32_t shard = options_.rank; shard < shards_; shard += options_.ranks) {
+    if (!is_done(shard)) mine.push_back(shard);
+  }
+  const MergePlan merge = merge_plan();
+  return convert_shards(work(merge), mine, options_.threads, stop, counters);
+}
+
+bool Conversion::refused() const { return listing_.problems().size() > options_.max_bad; }
+
+std::vector<DuplicateImages> Conversion::duplicates() const {
+  std::vector<DuplicateImages> duplicates;
+  const auto add = [&](const auto& images) {
+    DuplicateImages& group = duplicates.emplace_back();
+    group.merged = options_.merge_duplicates;
+    for (const std::uint64_t number : images) {
+      const ListedImage image = listing_.image(number);
+      group.keys.push_back(image.key);
+      std::ranges::copy(image.labels, std::back_inserter(group.labels));
+    }
+    std::ranges::sort(group.labels);
+    const auto repeated = std::ranges::unique(group.labels);
+    group.labels.erase(repeated.begin(), repeated.end());
+  };
+  if (options_.merge_duplicates) {
+    schemas::MergedImages merged;
+    merged.ParseFromString(storage::read_file(files_, merged_path(staging_)));
+    for (const auto& group : merged.groups()) add(group.images());
+    return duplicates;
+  }
+  const Journal journal(files_, staging_);
+  const auto groups = find_duplicates(listing_.images(), [&](const auto& take) {
+    for (std::uint32_t shard = 0; shard < shards_; ++shard) {
+      const schemas::ConvertedShard entry = journal.read(shard).value();
+      for (int i = 0; i < entry.images_size(); ++i) {
+        take(entry.images(i), {entry.content_hashes(2 * i), entry.content_hashes(2 * i + 1)});
+      }
+    }
+  });
+  for (const auto& images : groups) add(images);
+  return duplicates;
+}
+
+ConvertReport Conversion::publish() const {
+  ConvertReport report;
+  report.bad = listing_.problems();
+  if (refused()) {
+    write_quarantine(files_, options_.output, options_.split, report.bad);
+    return report;
+  }
+  Journal journal(files_, staging_);
+  storage::RecordIndexBuilder index;
+  schemas::DatasetManifest::Split split;
+  std::vector<std::string> file_names;
+  std::vector<std::uint32_t> with_problems;
+  for (std::uint32_t shard = 0; shard < shards_; ++shard) {
+    const auto entry = journal.read(shard);
+    if (!entry) {
+      throw storage::DataError(staging_ + ": shard " + std::to_string(shard) +
+                               " is not in the journal");
+    }
+    add_to_index(*entry, index);
+    *split.add_shards() = entry->shard();
+    file_names.push_back(entry->shard().file());
+    file_names.push_back(storage::sidecar_file_name(entry->shard().file()));
+    report.bytes += entry->shard().bytes();
+    report.merged += entry->merged();
+    if (entry->problems_size() > 0) with_problems.push_back(shard);
+    for (const auto& problem : entry->problems()) {
+      report.bad.push_back({problem.path(), problem.reason()});
+    }
+  }
+  report.records = index.records();
+  report.shards = shards_;
+  write_quarantine(files_, options_.output, options_.split, report.bad);
+  if (report.bad.size() > options_.max_bad || report.records == 0) {
+    for (const std::uint32_t shard : with_problems) journal.remove(shard);
+    return report;
+  }
+  const auto equal = duplicates();
+  report.duplicate_groups = equal.size();
+  write_duplicates(files_, options_.output, options_.split, equal);
+  file_names.push_back(storage::index_file_name(options_.name, options_.split));
+  split.set_index_hash(index.write(files_, staging_ + "/" + file_names.back()));
+  split.set_name(options_.split);
+  split.set_records(report.records);
+  split.set_seed(options_.seed);
+  split.set_conversion(identity_of(options_));
+  publish_split(files_, options_.output, dataset_before(files_, listing_, options_), split,
+                file_names);
+  report.published = true;
+  return report;
+}
+
+ConvertReport convert(Input& input, storage::FileSystem& files, const ConvertOptions& options,
+                      LabelNames labels) {
+  check_options(files, options);
+  if (auto report = report_of_converted(files, options)) return *report;
+  prepare_conversion(input, std::move(labels), files, options);
+  const Conversion conversion(files, options);
+  if (!conversion.refused()) {
+    ConvertCounters counters;
+    if (options.merge_duplicates) {
+      conversion.hash({}, counters);
+      conversion.merge();
+    }
+    conversion.convert({}, counters);
+  }
+  return conversion.publish();
 }
 
 }  // namespace bit::pipeline

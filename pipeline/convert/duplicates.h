@@ -1,15 +1,13 @@
 // Images that are equal in every pixel, found by the hashes of their pixels.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <vector>
 
-namespace bit::pipeline {
+#include "pipeline/convert/normalize_image.h"
 
-// 128 bits: two of 300 million different images share one with a probability below 1e-21.
-using ContentHash = std::array<std::uint64_t, 2>;
+namespace bit::pipeline {
 
 // The images of each group that share a hash, in ascending order, the groups in the order of their
 // first image. `scan` calls what it is given once for each image, in any order; it is called as

@@ -52,7 +52,7 @@ class PartWalk final : public ContainerWalk {
         spool_path_(std::move(spool_path)),
         take_image_(std::move(take_image)),
         take_problem_(std::move(take_problem)),
-        whole_(open(files, part.path)) {
+        whole_(storage::open_plain_or_gzip(files, part.path)) {
     if (whole_->size() == storage::kUnknownSize) {
       spool_ = files_.create(spool_path_);
     } else {
@@ -97,11 +97,6 @@ class PartWalk final : public ContainerWalk {
   }
 
  private:
-  static std::unique_ptr<storage::ReadableFile> open(storage::FileSystem& files,
-                                                     const std::string& path) {
-    auto file = files.open(path);
-    return storage::is_gzip(*file) ? storage::open_gzip(files, path) : std::move(file);
-  }
   void append(std::span<const std::byte> bytes) {
     spool_->append(bytes);
     spooled_ += bytes.size();

@@ -1,6 +1,5 @@
 #include "pipeline/convert/split_publisher.h"
 
-#include <exception>
 #include <utility>
 
 #include "storage/dataset_manifest.h"
@@ -14,50 +13,59 @@ void remove_split(schemas::DatasetManifest& manifest, const std::string& split) 
   }
 }
 
-}  // namespace
+std::string marker(const std::string& staging) { return staging + "/publishing"; }
 
-SplitPublisher::SplitPublisher(storage::FileSystem& files, std::string directory, std::string name,
-                               std::string split)
-    : files_(files),
-      directory_(std::move(directory)),
-      name_(std::move(name)),
-      split_(std::move(split)),
-      staging_(directory_ + "/." + name_ + "-" + split_ + ".partial") {
-  if (files_.exists(staging_)) files_.remove_tree(staging_);
-  files_.make_directories(staging_);
-}
-
-SplitPublisher::~SplitPublisher() {
-  try {
-    files_.remove_tree(staging_);
-  } catch (const std::exception&) {  // the error that came before is the one to report
-  }
-}
-
-void SplitPublisher::publish(schemas::DatasetManifest manifest,
-                             const schemas::DatasetManifest::Split& split) {
-  if (storage::find_split(manifest, split_) != nullptr) {
-    auto without = manifest;
-    remove_split(without, split_);
-    storage::write_manifest(files_, directory_, without);
-  }
-  remove_former_files();
-  for (const auto& entry : files_.list(staging_)) {
-    files_.rename(staging_ + "/" + entry.name, directory_ + "/" + entry.name);
-  }
-  files_.sync_directory(directory_);
-  storage::replace_split(manifest, split);
-  storage::write_manifest(files_, directory_, manifest);
-}
-
-void SplitPublisher::remove_former_files() {
-  const std::string shards = name_ + "-" + split_ + ".tfrecord-";
-  const std::string index = storage::index_file_name(name_, split_);
-  for (const auto& entry : files_.list(directory_)) {
+void remove_former_files(storage::FileSystem& files, const std::string& directory,
+                         const std::string& name, const std::string& split) {
+  const std::string shards = name + "-" + split + ".tfrecord-";
+  const std::string index = storage::index_file_name(name, split);
+  for (const auto& entry : files.list(directory)) {
     if (!entry.is_directory && (entry.name.starts_with(shards) || entry.name == index)) {
-      files_.remove(directory_ + "/" + entry.name);
+      files.remove(directory + "/" + entry.name);
     }
   }
+}
+
+}  // namespace
+
+std::string staging_folder(const std::string& directory, const std::string& name,
+                           const std::string& split) {
+  return directory + "/." + name + "-" + split + ".partial";
+}
+
+std::string plan_path(const std::string& staging) { return staging + "/plan"; }
+
+void remove_staging(storage::FileSystem& files, const std::string& staging) {
+  if (files.exists(plan_path(staging))) files.remove(plan_path(staging));
+  if (files.exists(staging)) files.remove_tree(staging);
+}
+
+bool is_publishing(storage::FileSystem& files, const std::string& staging) {
+  return files.exists(marker(staging));
+}
+
+void publish_split(storage::FileSystem& files, const std::string& directory,
+                   schemas::DatasetManifest manifest, const schemas::DatasetManifest::Split& split,
+                   std::span<const std::string> file_names) {
+  const std::string staging = staging_folder(directory, manifest.name(), split.name());
+  if (!is_publishing(files, staging)) {
+    if (storage::find_split(manifest, split.name()) != nullptr) {
+      auto without = manifest;
+      remove_split(without, split.name());
+      storage::write_manifest(files, directory, without);
+    }
+    remove_former_files(files, directory, manifest.name(), split.name());
+    storage::write_file_atomically(files, marker(staging), "");
+  }
+  for (const std::string& name : file_names) {
+    if (files.exists(staging + "/" + name)) {
+      files.rename(staging + "/" + name, directory + "/" + name);
+    }
+  }
+  files.sync_directory(directory);
+  storage::replace_split(manifest, split);
+  storage::write_manifest(files, directory, manifest);
+  remove_staging(files, staging);
 }
 
 }  // namespace bit::pipeline

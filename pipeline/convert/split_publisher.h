@@ -3,39 +3,30 @@
 // last, makes the split exist.
 #pragma once
 
+#include <span>
 #include <string>
-#include <vector>
 
 #include "schemas/dataset.pb.h"
 #include "storage/file.h"
 
 namespace bit::pipeline {
 
-// One conversion of a split at a time. Methods throw storage::StorageError, storage::DataError.
-class SplitPublisher {
- public:
-  // Empties the staging folder; what a killed conversion left there goes.
-  SplitPublisher(storage::FileSystem& files, std::string directory, std::string name,
-                 std::string split);
-  // Removes the staging folder, with what was not published.
-  ~SplitPublisher();
-  SplitPublisher(const SplitPublisher&) = delete;
-  SplitPublisher& operator=(const SplitPublisher&) = delete;
+// <directory>/.<name>-<split>.partial: where the files of a split are written.
+std::string staging_folder(const std::string& directory, const std::string& name,
+                           const std::string& split);
+// The file whose existence says that what lies in the folder can be used: its conversion's plan.
+std::string plan_path(const std::string& staging);
+// The plan goes first, so that a half removed folder is not mistaken for one to go on with.
+void remove_staging(storage::FileSystem& files, const std::string& staging);
+// Whether a publication was begun there; it is finished by doing it again.
+bool is_publishing(storage::FileSystem& files, const std::string& staging);
 
-  // Where the files of the split are to be written: <directory>/.<name>-<split>.partial
-  const std::string& staging() const { return staging_; }
-  // Moves every staged file in, in the place of the split's former files, and puts `split` into
-  // dataset.json. `manifest` is the dataset's as it was read, with its name and class names set.
-  void publish(schemas::DatasetManifest manifest, const schemas::DatasetManifest::Split& split);
-
- private:
-  void remove_former_files();
-
-  storage::FileSystem& files_;
-  std::string directory_;
-  std::string name_;
-  std::string split_;
-  std::string staging_;
-};
+// Moves `file_names` from the staging folder, in the place of the split's former files, puts
+// `split` into dataset.json and removes the folder. `manifest` is the dataset's as it was read,
+// with its name and class names set. Interrupted anywhere and called again it ends the same. Throws
+// storage::StorageError, storage::DataError.
+void publish_split(storage::FileSystem& files, const std::string& directory,
+                   schemas::DatasetManifest manifest, const schemas::DatasetManifest::Split& split,
+                   std::span<const std::string> file_names);
 
 }  // namespace bit::pipeline

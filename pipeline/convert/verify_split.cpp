@@ -25,22 +25,6 @@ struct ShardReport {
   std::vector<SplitProblem> problems;
 };
 
-// A file as it is from `start` on.
-class FileFrom final : public storage::ReadableFile {
- public:
-  FileFrom(const storage::ReadableFile& file, std::uint64_t start) : file_(file), start_(start) {}
-  std::uint64_t start() const { return start_; }
-  std::size_t read_at(std::uint64_t offset, std::span<std::byte> out) const override {
-    return file_.read_at(start_ + offset, out);
-  }
-  std::uint64_t size() const override { return file_.size() - std::min(start_, file_.size()); }
-  const std::string& path() const override { return file_.path(); }
-
- private:
-  const storage::ReadableFile& file_;
-  const std::uint64_t start_;
-};
-
 // One shard, read once from start to end.
 class ShardCheck {
  public:
@@ -64,7 +48,7 @@ class ShardCheck {
       problem("holds " + std::to_string(file->size()) + " bytes, dataset.json says " +
               std::to_string(listed.bytes()));
     }
-    for (std::optional<std::uint64_t> next = 0; next;) next = check_records(*file, *next);
+    check_records(*file);
     if (report_.records != listed.records()) {
       problem("holds " + std::to_string(report_.records) + " whole records, dataset.json says " +
               std::to_string(listed.records()));
@@ -82,29 +66,17 @@ class ShardCheck {
     report_.problems.push_back({path_, std::nullopt, std::nullopt, std::move(reason)});
   }
 
-  // Where record `number` of the shard lies according to the index, if it says so.
-  std::optional<std::uint64_t> indexed_offset(std::uint64_t number) const {
-    if (index_ == nullptr || number >= index_->shards()[shard_].records) return std::nullopt;
-    return index_->offset(index_->first_record(shard_) + number);
-  }
-
-  // Reads on from record `first`. The record to go on with when one could not be measured and the
-  // index knows the next; else nothing.
-  std::optional<std::uint64_t> check_records(const storage::ReadableFile& file,
-                                             std::uint64_t first) {
-    const FileFrom rest(file, indexed_offset(first).value_or(0));
-    storage::RecordReader reader(rest);
-    std::uint64_t next = first;
-    bool lost = false;
-    while (auto record = reader.next()) {
-      record->index += first;
-      record->offset += rest.start();
-      next = record->index + 1;
-      lost = record->fault && *record->fault != storage::RecordFault::kDataChecksum;
-      check_record(*record);
-    }
-    const auto offset = indexed_offset(next);
-    return lost && offset && *offset < file.size() ? std::optional(next) : std::nullopt;
+  void check_records(const storage::ReadableFile& file) {
+    std::span<const std::uint64_t> known;
+    if (index_ != nullptr) known = index_->offsets(shard_);
+    storage::RecordReader reader(file, known);
+    while (const auto record = reader.next()) check_record(*record);
+    const auto beyond = std::ranges::lower_bound(known, file.size());
+    if (beyond == known.end()) return;
+    const auto first = static_cast<std::uint64_t>(beyond - known.begin());
+    report_.problems.push_back({path_, first, *beyond,
+                                "lies beyond the end of the file, like all " +
+                                    std::to_string(known.size() - first) + " from it on"});
   }
 
   void check_record(const storage::RecordReader::Record& record) {
@@ -112,7 +84,7 @@ class ShardCheck {
       report_.problems.push_back({path_, record.index, record.offset, std::move(reason)});
     };
     if (record.fault) {
-      bad(storage::describe(*record.fault));
+      bad(storage::describe(record));
       sidecar_known_ = false;
       // After any other fault there is no record.
       if (*record.fault == storage::RecordFault::kDataChecksum) ++report_.records;
@@ -141,11 +113,10 @@ class ShardCheck {
                    const storage::ImageExample& image, const Bad& bad) const {
     if (index_ == nullptr) return;
     const std::uint64_t first = index_->first_record(shard_);
-    if (record.index >= index_->shards()[shard_].records) return bad("not in the index");
+    if (!record.indexed) return bad("not in the index: a record of another place");
     const std::uint64_t number = first + record.index;
-    if (index_->offset(number) != record.offset || index_->bytes(number) != bytes) {
-      return bad("the index has it at byte " + std::to_string(index_->offset(number)) + " with " +
-                 std::to_string(index_->bytes(number)) + " bytes");
+    if (index_->bytes(number) != bytes) {
+      return bad("the index has it with " + std::to_string(index_->bytes(number)) + " bytes");
     }
     if (index_->masked_crc(number) != record.masked_crc) bad("not the data that was indexed");
     if (!std::ranges::equal(index_->labels(number), image.labels)) {
@@ -204,6 +175,10 @@ std::unique_ptr<RecordIndex> open_index(const std::string& path,
                  indexed.records == listed.records();
         });
     if (!same) return problem("its shards are not those of dataset.json");
+    if (!storage::is_index_of(*index, split)) {
+      return problem(
+          "stale or of another dataset: not the index that dataset.json was written with");
+    }
     return index;
   } catch (const storage::DataError& error) {
     // Its message starts with the path, as text() does.

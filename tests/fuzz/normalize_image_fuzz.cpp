@@ -19,7 +19,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   } catch (const bit::storage::DataError&) {
   }
   try {
-    const NormalizedImage image = normalize_image(file, JpegMode::kLossless, decoder);
+    const NormalizedImage image = ImageNormalizer({}).normalize(file);
     decoder.open(image.bytes);
     const auto pixels = decoder.decode_full().pixels;
     if (!original.empty() && pixels != original) std::abort();

@@ -256,7 +256,8 @@ TEST_F(ShardCli, indexes_foreign_names_through_a_glob) {
   fs::remove(foreign + "/validation-00001-of-00002");
   const auto incomplete = shard({"index", foreign});
   EXPECT_EQ(incomplete.exit_code, 65);
-  EXPECT_THAT(last_line(incomplete.err), HasSubstr("validation-00001-of-00002: missing"));
+  EXPECT_THAT(last_line(incomplete.err),
+              HasSubstr("1 file is missing: " + foreign + "/validation-00001-of-00002"));
 }
 
 }  // namespace

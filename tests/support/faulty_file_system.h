@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -34,7 +35,8 @@ class FaultyFileSystem final : public storage::FileSystem {
   std::size_t full_from = kNever;         // changes that need space fail, with ENOSPC
   std::optional<std::errc> refuse_reads;  // opening a file fails
 
-  // "create PATH", "append PATH", "sync PATH", "rename PATH", ... in the order they began.
+  // When no thread is at work. "create PATH", "append PATH", "sync PATH", "rename PATH", ... in the
+  // order they began.
   const std::vector<std::string>& changes() const { return changes_; }
 
   std::unique_ptr<storage::ReadableFile> open(const std::string& path) override {
@@ -104,6 +106,7 @@ class FaultyFileSystem final : public storage::FileSystem {
 
   // True when the crash comes in the middle of this change. Throws when it comes to nothing.
   bool begin(const std::string& operation, const std::string& path, bool needs_space) {
+    const std::lock_guard lock(mutex_);
     const std::size_t number = changes_.size();
     if (number > crash_at) throw Crash(path);
     changes_.push_back(operation + " " + path);
@@ -116,6 +119,7 @@ class FaultyFileSystem final : public storage::FileSystem {
   }
 
   storage::FileSystem& base_;
+  std::mutex mutex_;
   std::vector<std::string> changes_;
 };
 

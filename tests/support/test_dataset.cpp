@@ -57,7 +57,8 @@ void write_test_dataset(const std::string& directory, const std::string& split,
     listed.set_records(writer.records());
     listed.set_bytes(writer.bytes());
   }
-  index.write(files, directory + "/" + storage::index_file_name("test", split));
+  entry.set_index_hash(
+      index.write(files, directory + "/" + storage::index_file_name("test", split)));
   storage::write_manifest(files, directory, manifest);
 }
 

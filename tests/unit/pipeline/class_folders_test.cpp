@@ -6,7 +6,16 @@ namespace {
 
 using testing::HasSubstr;
 
-class ClassFoldersTest : public Convert {};
+class ClassFoldersTest : public Convert {
+ protected:
+  Listing list(LabelNames labels = {}) const {
+    ClassFolders input(storage::posix_file_system(), input_.string() + "/");
+    ListingWriter writer(storage::posix_file_system(), directory_ / "listing", labels);
+    input.list(writer);
+    writer.finish();
+    return Listing::open(storage::posix_file_system(), directory_ / "listing");
+  }
+};
 
 TEST_F(ClassFoldersTest, leave_out_hidden_files_and_follow_links) {
   write_text(input_ / ".hidden/x.jpg", "x");
@@ -15,19 +24,16 @@ TEST_F(ClassFoldersTest, leave_out_hidden_files_and_follow_links) {
   }
   write_text(input_ / "README.md", "x");
   fs::create_directory_symlink(input_ / "class-1", input_ / "class-9");
-  const ClassFolders input(storage::posix_file_system(), input_.string() + "/");
-  EXPECT_EQ(input.entries(), 150u);
-  EXPECT_EQ(input.class_names().back(), "class-9");
-  EXPECT_EQ(input.entry(0).key, "class-0/image-0.jpg");
-  EXPECT_EQ(input.entry(149).path, (input_ / "class-9/image-9.jpg").string());
-  EXPECT_EQ(input.entry(149).labels, std::vector<std::int32_t>{4});
+  const Listing listing = list();
+  EXPECT_EQ(listing.images(), 150u);
+  EXPECT_EQ(listing.class_names().back(), "class-9");
+  EXPECT_EQ(listing.image(0).key, "class-0/image-0.jpg");
+  EXPECT_EQ(listing.place(listing.image(149)), (input_ / "class-9/image-9.jpg").string());
+  EXPECT_EQ(listing.image(149).labels, std::vector<std::int32_t>{4});
 }
 
 TEST_F(ClassFoldersTest, that_are_none_are_refused_with_the_reason) {
-  const auto refusal = [&] {
-    return failure<storage::DataError>(
-        [&] { ClassFolders(storage::posix_file_system(), input_.string()); });
-  };
+  const auto refusal = [&] { return failure<storage::DataError>([&] { list(); }); };
   fs::create_directory(input_ / "class-1/deeper");
   EXPECT_THAT(refusal(), HasSubstr("there is a folder `deeper`"));
   fs::remove(input_ / "class-1/deeper");
@@ -42,11 +48,11 @@ TEST_F(ClassFoldersTest, that_are_none_are_refused_with_the_reason) {
 
 TEST_F(ClassFoldersTest, a_class_without_images_keeps_its_label_and_is_a_problem) {
   fs::create_directory(input_ / "class-00");
-  const ClassFolders input(storage::posix_file_system(), input_.string());
-  EXPECT_EQ(input.class_names().size(), 5u);
-  EXPECT_EQ(input.entry(30).labels, std::vector<std::int32_t>{2});  // class-1
-  ASSERT_EQ(input.problems().size(), 1u);
-  EXPECT_EQ(input.problems()[0].path, (input_ / "class-00").string());
+  const Listing listing = list();
+  EXPECT_EQ(listing.class_names().size(), 5u);
+  EXPECT_EQ(listing.image(30).labels, std::vector<std::int32_t>{2});  // class-1
+  ASSERT_EQ(listing.problems().size(), 1u);
+  EXPECT_EQ(listing.problems()[0].path, (input_ / "class-00").string());
 
   auto wanted = options();
   const auto refused = run(wanted);
@@ -56,6 +62,18 @@ TEST_F(ClassFoldersTest, a_class_without_images_keeps_its_label_and_is_a_problem
   wanted.max_bad = 1;
   EXPECT_TRUE(run(wanted).published);
   EXPECT_TRUE(problems(wanted.output).empty());
+}
+
+TEST_F(ClassFoldersTest, take_their_labels_from_a_list_of_classes) {
+  const ClassList classes{{"class-3", "class-2", "none", "class-1", "class-0"}, "classes.txt"};
+  const Listing listing = list(LabelNames(classes));
+  EXPECT_EQ(listing.class_names(), classes.names);
+  EXPECT_EQ(listing.image(0).labels, std::vector<std::int32_t>{4});
+  EXPECT_EQ(listing.image(119).labels, std::vector<std::int32_t>{0});
+  EXPECT_EQ(failure<storage::DataError>([&] {
+              list(LabelNames({{"class-0"}, "classes.txt"}));
+            }),
+            (input_ / "class-1").string() + ": class `class-1` is not in classes.txt");
 }
 
 }  // namespace

@@ -32,12 +32,13 @@ inline void write_text(const fs::path& path, const std::string& text) {
   write_bytes(path, std::as_bytes(std::span(text)));
 }
 
+// Of published files: what a conversion keeps to go on with is left out.
 inline std::map<std::string, std::string> contents(const fs::path& directory) {
   std::map<std::string, std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(directory)) {
-    if (!entry.is_regular_file()) continue;
-    files[fs::relative(entry.path(), directory).string()] =
-        storage::read_file(storage::posix_file_system(), entry.path().string());
+    const std::string name = fs::relative(entry.path(), directory).string();
+    if (!entry.is_regular_file() || name.find(".partial/") != std::string::npos) continue;
+    files[name] = storage::read_file(storage::posix_file_system(), entry.path().string());
   }
   return files;
 }
@@ -74,6 +75,7 @@ class Convert : public testing::Test {
   ConvertOptions options(const std::string& output = "data") const {
     ConvertOptions options;
     options.output = directory_ / output;
+    options.input = input_.string();
     options.name = "pictures";
     options.split = "train";
     options.shards = 3;
@@ -84,7 +86,8 @@ class Convert : public testing::Test {
 
   ConvertReport run(const ConvertOptions& options,
                     storage::FileSystem& files = storage::posix_file_system()) const {
-    return convert(ClassFolders(storage::posix_file_system(), input_.string()), files, options);
+    ClassFolders input(storage::posix_file_system(), input_.string());
+    return convert(input, files, options);
   }
 
   static std::vector<SplitProblem> problems(const std::string& directory, bool decode = true) {

@@ -1,4 +1,5 @@
 // Every kind of damage to a converted split is found and named.
+#include <algorithm>
 #include <set>
 
 #include "storage/dataset.h"
@@ -75,6 +76,39 @@ TEST_F(VerifySplit, finds_a_missing_shard_and_a_lying_sidecar_and_a_damaged_inde
   for (const auto& problem : problems(data)) files.insert(problem.file);
   EXPECT_EQ(files,
             (std::set<std::string>{data + "/pictures-train.index", shard(0) + ".idx", shard(2)}));
+}
+
+TEST_F(VerifySplit, finds_an_index_that_dataset_json_was_not_written_with) {
+  run(options());
+  const std::string data = directory_ / "data", path = data + "/dataset.json";
+  auto& files = storage::posix_file_system();
+  auto manifest = storage::read_manifest(files, data);
+  ASSERT_EQ(manifest.splits(0).index_hash().size(), 16u);
+  manifest.mutable_splits(0)->set_index_hash("0123456789abcdef");
+  storage::write_manifest(files, data, manifest);
+  const auto found = problems(data);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_THAT(found[0].text(), HasSubstr("pictures-train.index: stale or of another dataset"));
+}
+
+// Blocks that changed places: the records inside them are good, but not where the index has them.
+TEST_F(VerifySplit, names_records_that_lie_in_another_place) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  const auto& path = dataset.shards()[0];
+  std::string content = storage::read_file(storage::posix_file_system(), path);
+  const auto third = dataset.location(3), fourth = dataset.location(4);
+  std::rotate(content.begin() + static_cast<std::ptrdiff_t>(third.offset),
+              content.begin() + static_cast<std::ptrdiff_t>(fourth.offset),
+              content.begin() + static_cast<std::ptrdiff_t>(fourth.offset + fourth.bytes));
+  write_text(path, content);
+  const auto found = problems(directory_ / "data");
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0].record, 3u);
+  EXPECT_EQ(found[0].offset, third.offset);
+  EXPECT_EQ(found[1].offset, third.offset + fourth.bytes);
+  EXPECT_THAT(found[1].reason, HasSubstr("not in the index"));
+  EXPECT_EQ(found[2].file, path + ".idx");
 }
 
 TEST_F(VerifySplit, finds_a_shard_that_was_swapped_for_another_good_one) {

@@ -34,7 +34,8 @@ class DatasetTest : public ::testing::Test {
   // Indexes the shards and writes the directory's dataset.json and index.
   void publish(std::vector<std::string> class_names = {"cat", "dog", "owl"}) {
     IndexSummary summary = index();
-    summary.index.write(files_, directory_ / index_file_name("pets", "train"));
+    summary.split.set_index_hash(
+        summary.index.write(files_, directory_ / index_file_name("pets", "train")));
     manifest_.set_name("pets");
     manifest_.clear_class_names();
     for (const std::string& name : class_names) manifest_.add_class_names(name);
@@ -46,6 +47,9 @@ class DatasetTest : public ::testing::Test {
   }
   std::string open_error(const std::string& split = "train") {
     return message_of<DataError>([&] { open(split); });
+  }
+  static std::string index_hash(const std::string& path) {
+    return hash_digits(RecordIndex::open(path).content_hash());
   }
   // Turns over one bit of a file.
   void flip_bit(const std::string& path, std::size_t at) {
@@ -232,6 +236,26 @@ TEST_F(DatasetTest, an_index_of_other_shards_is_stale) {
   index_shards(files_, directory_.path(), "train", one)
       .index.write(files_, directory_ / "pets-train.index");
   EXPECT_THAT(open_error(), HasSubstr(directory_ / "pets-train.index: stale"));
+}
+
+// Same shards, records and sizes, other labels: only the hash tells them apart.
+TEST_F(DatasetTest, an_index_that_dataset_json_was_not_written_with_is_refused) {
+  publish();
+  const std::string path = directory_ / "pets-train.index";
+  const std::string right = index_hash(path);
+  write_records(directory_ / shards_[1], {image_record("image c", {2, 1}, "c")});
+  index().index.write(files_, path);
+  EXPECT_THAT(open_error(),
+              AllOf(HasSubstr(path + ": stale or of another dataset: its content hash is " +
+                              index_hash(path) + ", dataset.json says " + right),
+                    HasSubstr("bit-shard index")));
+}
+
+TEST_F(DatasetTest, a_dataset_json_without_the_hash_of_the_index_is_read) {
+  publish();
+  manifest_.mutable_splits(0)->clear_index_hash();
+  write_manifest(files_, directory_.path(), manifest_);
+  EXPECT_EQ(open().records(), 3u);
 }
 
 TEST_F(DatasetTest, a_missing_shard_makes_the_set_incomplete) {

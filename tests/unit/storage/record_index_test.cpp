@@ -116,6 +116,18 @@ TEST_F(Index, has_the_layout_of_the_page_on_formats) {
   EXPECT_EQ(word(80 + 80 + 24 + 8), 116u);  // offset of the second record
 }
 
+TEST_F(Index, writing_returns_the_hash_that_stands_in_the_header) {
+  const std::string digits = small_index().write(posix_file_system(), directory_ / "again");
+  EXPECT_EQ(digits.size(), 16u);
+  EXPECT_EQ(std::stoull(digits, nullptr, 16), RecordIndex::open(path_).content_hash());
+}
+
+TEST_F(Index, offsets_of_a_shard_are_those_of_its_records) {
+  const RecordIndex index = RecordIndex::open(path_);
+  ASSERT_EQ(index.shards().size(), 3u);
+  EXPECT_THAT(index.offsets(0), testing::ElementsAre(index.offset(0), index.offset(1)));
+}
+
 TEST_F(Index, equal_content_gives_equal_bytes_and_hash) {
   small_index().write(posix_file_system(), directory_ / "again");
   EXPECT_EQ(read_file(posix_file_system(), directory_ / "again"), content());

@@ -1,0 +1,40 @@
+#include "pipeline/convert/downscale.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "pipeline/resize.h"
+
+namespace bit::pipeline {
+
+ImageSize limited_size(ImageSize size, std::uint32_t max_side) {
+  const std::uint64_t longer = std::max(size.width, size.height);
+  if (max_side == 0 || longer <= max_side) return size;
+  const auto scaled = [&](std::uint64_t side) {
+    return static_cast<std::uint32_t>(
+        std::max<std::uint64_t>((2 * side * max_side + longer) / (2 * longer), 1));
+  };
+  return {scaled(size.width), scaled(size.height)};
+}
+
+RgbImage downscale(const RgbImage& image, ImageSize size) {
+  RgbImage out{size.width, size.height, {}};
+  out.pixels.resize(std::size_t{size.width} * size.height * 3);
+  RowResizer resizer;
+  resizer.begin({.crop = {0, 0, image.width, image.height},
+                 .resized_width = size.width,
+                 .resized_height = size.height},
+                size.width, size.height, out.pixels);
+  // The resizer reads a little past the row's end.
+  const CropBox& source = resizer.source();
+  const std::size_t row_bytes = std::size_t{source.width} * 3;
+  std::vector<std::uint8_t> row(row_bytes + RowResizer::kRowPadding);
+  for (std::uint32_t y = 0; y < source.height; ++y) {
+    const std::size_t pixel = std::size_t{source.y + y} * image.width + source.x;
+    std::copy_n(&image.pixels[pixel * 3], row_bytes, row.begin());
+    resizer.push_row(row.data());
+  }
+  return out;
+}
+
+}  // namespace bit::pipeline
