@@ -197,6 +197,7 @@ TEST_F(ListFileTest, tells_what_is_wrong_with_an_image_and_goes_on) {
   const Listing listing =
       listed("a.csv",
              "path,label,confidence\n"
+             "0.jpg,1,1\n"
              "1.jpg,,1\n"
              "2.jpg,1,certain\n"
              "3.jpg,cat,1\n"
