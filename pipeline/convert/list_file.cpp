@@ -6,6 +6,7 @@
 
 #include "pipeline/convert/list_rows.h"
 #include "storage/delimited_text.h"
+#include "storage/gzip.h"
 #include "storage/tfrecord.h"
 
 namespace bit::pipeline {
@@ -105,7 +106,7 @@ ListFile::ListFile(storage::FileSystem& files, ListFileOptions options)
     : files_(files), options_(std::move(options)) {}
 
 void ListFile::list(ListingWriter& listing) {
-  const auto file = files_.open(options_.path);
+  const auto file = storage::open_plain_or_gzip(files_, options_.path);
   const auto rows = open_list_rows(*file, options_);
   ImageCollector images(options_, listing);
   ListRow row;

@@ -13,7 +13,8 @@
 namespace bit::pipeline {
 
 struct ListFileOptions {
-  // Ends in .csv, .tsv, .txt, .jsonl or .ndjson: see open_list_rows() in list_rows.h.
+  // Ends in .csv, .tsv, .txt, .jsonl or .ndjson, and in .gz behind that when it is compressed: see
+  // open_list_rows() in list_rows.h.
   std::string path;
   // What relative paths in the list are relative to; empty: the folder that the list is in.
   std::string root;

@@ -59,7 +59,7 @@ class ObjectReader final : public nlohmann::json_sax<json> {
   bool binary(json::binary_t&) override { return true; }
 
   bool start_object(std::size_t) override {
-    if (role_) throw storage::DataError(role_text() + " is an object");
+    if (role_) throw storage::DataError(role_text() + "an object");
     ++depth_;
     return true;
   }
@@ -67,7 +67,7 @@ class ObjectReader final : public nlohmann::json_sax<json> {
   bool start_array(std::size_t) override {
     if (depth_ == 0) throw storage::DataError(kNoObject);
     if (role_ && (role_ != ListRole::kLabels || depth_ > 1)) {
-      throw storage::DataError(role_text() + " is a list" + (depth_ > 1 ? " of lists" : ""));
+      throw storage::DataError(role_text() + "a list" + (depth_ > 1 ? " of lists" : ""));
     }
     ++depth_;
     return true;
@@ -110,7 +110,7 @@ class ObjectReader final : public nlohmann::json_sax<json> {
     return value > 0;
   }
 
-  std::string role_text() const { return "the " + std::string(list_role_name(*role_)); }
+  std::string role_text() const { return std::string(list_role_name(*role_)) + ": "; }
 
   bool leave() {
     --depth_;
@@ -121,12 +121,11 @@ class ObjectReader final : public nlohmann::json_sax<json> {
     if (depth_ == 0) throw storage::DataError(kNoObject);
     if (!role_ || kind == Kind::kNull) return true;
     const auto refuse = [&](const char* wanted) {
-      row_->fault =
-          role_text() + " holds `" + std::string(text.substr(0, 100)) + "`, which is " + wanted;
+      row_->fault = role_text() + "`" + std::string(text.substr(0, 100)) + "` is " + wanted;
     };
     switch (*role_) {
       case ListRole::kPath:
-        if (kind != Kind::kText) throw storage::DataError("the path is not text");
+        if (kind != Kind::kText) throw storage::DataError("path: not text");
         path_ = text;
         break;
       case ListRole::kKey:

@@ -54,7 +54,7 @@ void TfrecordInput::list(ListingWriter& listing) {
       const std::string name =
           "record " + std::to_string(record->index) + " at byte " + std::to_string(record->offset);
       if (record->fault) {
-        walk.add_problem(name, storage::describe(*record->fault));
+        walk.add_problem(name, storage::describe(*record));
         continue;
       }
       try {
