@@ -189,7 +189,7 @@ TEST_F(ShardCli, bad_images_end_with_65_and_are_all_named) {
   write_text(input_ + "/shoes/empty.jpg", "");
   const auto refused = convert();
   EXPECT_EQ(refused.exit_code, 65);
-  EXPECT_THAT(refused.out, HasSubstr("hat/broken.jpg: not a JPEG"));
+  EXPECT_THAT(refused.out, HasSubstr("hat/broken.jpg: not an image of a known kind"));
   EXPECT_THAT(refused.out, HasSubstr("shoes/empty.jpg: an empty file"));
   EXPECT_THAT(last_line(refused.err), HasSubstr("2 of 374 images cannot be used"));
   EXPECT_FALSE(fs::exists(data_ + "/dataset.json"));

@@ -93,7 +93,7 @@ TEST_F(Convert, bad_images_are_named_and_nothing_of_the_split_is_published) {
   EXPECT_EQ(files.begin()->first, "quarantine.jsonl");
   EXPECT_THAT(files.begin()->second,
               HasSubstr(R"("split":"train","path":")" + (input_ / "class-1/broken.jpg").string() +
-                        R"(","reason":"not a JPEG"})"));
+                        R"(","reason":"not an image of a known kind)"));
   EXPECT_THAT(files.begin()->second, HasSubstr("empty.jpg"));
 }
 

@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -502,6 +505,20 @@ TEST(DecodeImage, an_unknown_kind_and_an_empty_file_are_told_apart) {
     EXPECT_EQ(failure(std::as_bytes(std::span(text))),
               "not an image of a known kind (JPEG, PNG, WebP, BMP, GIF)");
   }
+}
+
+TEST(DecodeImage, samples_are_good_or_bad_as_their_names_say) {
+  int samples = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(BIT_SOURCE_DIR "/tests/data/images")) {
+    const std::string name = entry.path().filename();
+    std::ifstream stream(entry.path(), std::ios::binary);
+    const std::string content{std::istreambuf_iterator<char>(stream), {}};
+    EXPECT_EQ(failure(std::as_bytes(std::span(content))).empty(), name.starts_with("good_"))
+        << name << ": " << failure(std::as_bytes(std::span(content)));
+    ++samples;
+  }
+  EXPECT_GT(samples, 50);
 }
 
 TEST(DecodeImage, any_byte_may_be_wrong) {

@@ -174,16 +174,17 @@ TEST(NormalizeKinds, downscaling_by_a_whole_number_keeps_even_areas) {
   EXPECT_EQ(half.pixels.size(), 4u * 2 * 3);
 }
 
-class EveryOrientation : public testing::TestWithParam<unsigned> {};
-INSTANTIATE_TEST_SUITE_P(Exif, EveryOrientation, testing::Range(1u, 9u));
+class NormalizeOriented : public testing::TestWithParam<unsigned> {};
+INSTANTIATE_TEST_SUITE_P(Exif, NormalizeOriented, testing::Range(1u, 9u));
 
-TEST_P(EveryOrientation, is_ignored_unless_asked_for) {
+TEST_P(NormalizeOriented, is_ignored_unless_asked_for) {
   const auto plain = write_jpeg(test_picture(64, 32), 64, 32);
   const auto file = test::with_segment(plain, test::exif_segment(GetParam()));
   EXPECT_EQ(normalize(file).bytes, normalize(plain).bytes);
 }
 
-TEST_P(EveryOrientation, turns_jpegs_upright_without_loss_where_blocks_are_whole_and_closely_else) {
+TEST_P(NormalizeOriented,
+       turns_jpegs_upright_without_loss_where_blocks_are_whole_and_closely_else) {
   const bool swaps = GetParam() >= 5;
   for (const auto& [width, height] : {std::pair{64u, 32u}, {61u, 35u}}) {
     const auto plain =

@@ -51,10 +51,10 @@ RgbImage decode(std::span<const std::byte> jpeg) {
   return decoder.decode_full();
 }
 
-class EveryOrientation : public testing::TestWithParam<unsigned> {};
-INSTANTIATE_TEST_SUITE_P(Exif, EveryOrientation, testing::Range(1u, 9u));
+class OrientEvery : public testing::TestWithParam<unsigned> {};
+INSTANTIATE_TEST_SUITE_P(Exif, OrientEvery, testing::Range(1u, 9u));
 
-TEST_P(EveryOrientation, shows_the_letter_f_upright) {
+TEST_P(OrientEvery, shows_the_letter_f_upright) {
   const RgbImage stored = drawn(kStored[GetParam() - 1]), upright = drawn(kUpright);
   const RgbImage seen = orient(stored, GetParam());
   EXPECT_EQ(seen.width, upright.width);
@@ -62,7 +62,7 @@ TEST_P(EveryOrientation, shows_the_letter_f_upright) {
   EXPECT_EQ(seen.pixels, upright.pixels);
 }
 
-TEST_P(EveryOrientation, of_a_jpeg_of_whole_blocks_is_that_of_its_pixels) {
+TEST_P(OrientEvery, of_a_jpeg_of_whole_blocks_is_that_of_its_pixels) {
   // Within the rounding of the inverse DCT, which does columns before rows.
   for (const int components : {1, 3}) {
     const auto file = jpeg_of(48, 32, 1, 1, components);
@@ -77,7 +77,7 @@ TEST_P(EveryOrientation, of_a_jpeg_of_whole_blocks_is_that_of_its_pixels) {
   }
 }
 
-TEST_P(EveryOrientation, loses_nothing_turning_back_gives_every_pixel_again) {
+TEST_P(OrientEvery, loses_nothing_turning_back_gives_every_pixel_again) {
   const unsigned orientation = GetParam();
   const unsigned back = orientation == 6 ? 8 : orientation == 8 ? 6 : orientation;
   for (const auto& [horizontal, vertical] : {std::pair{1, 1}, {2, 1}, {2, 2}}) {
