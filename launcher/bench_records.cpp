@@ -1,5 +1,5 @@
-// bit-bench records: records a second of a split, read in pieces of neighbouring records, with and
-// without checksums.
+// bit-bench records: records and bytes a second of a split, read side by side as the loader does,
+// with and without checksums.
 #include <fmt/format.h>
 
 #include <atomic>
@@ -18,7 +18,9 @@
 namespace bit::launcher {
 namespace {
 
-constexpr std::uint64_t kPieceRecords = 64;  // read together, as the loader's blocks are
+constexpr std::uint64_t kPieceRecords = 64;  // a thread's share at a time, as the loader's blocks
+// Read at once: stays in a core's own cache until its checksums are computed.
+constexpr std::uint64_t kReadBytes = std::uint64_t{512} << 10;
 
 struct RecordsSettings {
   std::string data;
@@ -45,19 +47,20 @@ void read_piece(const storage::Dataset& dataset, std::uint64_t first, std::uint6
     for (; end < last; ++end) {
       const auto location = dataset.location(end);
       if (location.shard != start.shard || location.offset != start.offset + bytes) break;
+      if (end > first && bytes + location.bytes > kReadBytes) break;
       bytes += location.bytes;
     }
-    buffer.resize(bytes);
-    buffer.resize(dataset.shard_file(start.shard).read_at(start.offset, buffer));
-    std::size_t offset = 0;
+    if (buffer.size() < bytes) buffer.resize(bytes);
+    auto unread = std::span(buffer).first(bytes);
+    unread = unread.first(dataset.shard_file(start.shard).read_at(start.offset, unread));
     for (; first < end; ++first) {
-      const auto record = storage::parse_record(std::span(buffer).subspan(offset), verify);
+      const auto record = storage::parse_record(unread, verify);
       if (record.fault) {
         throw storage::record_error(dataset.shards()[start.shard], first,
                                     dataset.location(first).offset,
                                     storage::describe(*record.fault));
       }
-      offset += dataset.location(first).bytes;
+      unread = unread.subspan(record.data.size() + storage::kRecordFramingBytes);
     }
   }
 }
@@ -105,8 +108,8 @@ Pass measure(const storage::Dataset& dataset, unsigned threads, bool verify, dou
 nlohmann::ordered_json report(const Pass& pass) {
   const double records = static_cast<double>(pass.records) / pass.seconds;
   const double bytes = static_cast<double>(pass.bytes) / pass.seconds;
-  fmt::print("{} threads, checksums {:<3}: {:.0f} records/s, {:.1f} MB/s\n", pass.threads,
-             pass.verify ? "on" : "off", records, bytes / 1e6);
+  fmt::print("{} threads, checksums {:<3}: {:.0f} records/s, {:.2f} GB/s\n", pass.threads,
+             pass.verify ? "on" : "off", records, bytes / 1e9);
   return {{"threads", pass.threads},
           {"checksums", pass.verify},
           {"records_per_second", records},
@@ -142,7 +145,10 @@ int bench_records(int argc, char** argv) {
                                          {"records", dataset.records()},
                                          {"bytes", dataset.bytes()},
                                          {"passes", passes},
-                                         {"peak_rss_bytes", peak_rss_bytes()}};
+                                         {"peak_rss_bytes", peak_rss_bytes()},
+                                         // Of one thread, verified: what the peers are held to.
+                                         {"records_per_second", passes[0]["records_per_second"]},
+                                         {"bytes_per_second", passes[0]["bytes_per_second"]}};
   fmt::print("{}\n", result.dump());
   return kDone;
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <memory_resource>
+#include <optional>
 
 #include "pipeline/batch.h"
 #include "pipeline/crop.h"
@@ -29,6 +30,9 @@ struct LoaderOptions {
   std::uint64_t last_batch = 0;   // one past the end
   // bytes of encoded records held; 0: no limit. One chunk per lane is always allowed.
   std::uint64_t memory_limit = 0;
+  // Whether what was read leaves the page cache, which another reading of it would find; without a
+  // value: when the dataset is larger than the machine's memory.
+  std::optional<bool> drop_cache;
   // Where the ring's memory comes from (page-aligned); must outlive the loader. Pinned memory on
   // CUDA.
   std::pmr::memory_resource* memory = std::pmr::new_delete_resource();
@@ -37,6 +41,7 @@ struct LoaderOptions {
 struct LoaderCounters {
   std::uint64_t images = 0;
   std::uint64_t bytes_read = 0;
+  std::uint64_t bytes_dropped = 0;   // of those, from the page cache
   double read_busy_seconds = 0;      // summed over reader threads
   double decode_busy_seconds = 0;    // summed over decoder threads
   std::uint64_t buffered_bytes = 0;  // encoded records held now

@@ -1,6 +1,8 @@
 // Planning and reading of chunks; see read_ahead.h.
 #include "pipeline/read_ahead.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <map>
@@ -13,6 +15,11 @@ namespace {
 constexpr std::uint64_t kReadBytes =
     std::uint64_t{8} << 20;  // the most that is read at once; a longer record is read alone
 constexpr std::size_t kQueuedReads = 64;
+
+std::uint64_t physical_memory() {
+  return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
 
 }  // namespace
 
@@ -41,6 +48,7 @@ ReadAhead::ReadAhead(const storage::Dataset& dataset, const Order& order,
       first_slot_(first_slot),
       end_slot_(end_slot),
       failure_(failure),
+      drop_cache_(options.drop_cache.value_or(dataset.bytes() > physical_memory())),
       oldest_incomplete_(options.first_batch),
       reads_(kQueuedReads) {}
 
@@ -79,6 +87,7 @@ void ReadAhead::plan() {
       }
       // When the last read is handed over the chunk may be gone at any moment.
       for (Read& read : reads) {
+        dataset_.shard_file(read.shard).will_need(read.offset, read.bytes);
         if (!reads_.push(&read, stop)) return;
       }
     }
@@ -100,23 +109,40 @@ std::unique_ptr<ReadAhead::Chunk> ReadAhead::plan_chunk(std::uint64_t id, const 
 
   auto chunk = std::make_unique<Chunk>();
   chunk->slots = records.size();
-  for (const std::uint64_t record : records) {
-    const storage::RecordLocation location = dataset_.location(record);
-    Read* last = chunk->reads.empty() ? nullptr : &chunk->reads.back();
-    if (last != nullptr && last->shard == location.shard &&
-        last->offset + last->bytes == location.offset &&
-        last->bytes + location.bytes <= kReadBytes) {
-      last->bytes += location.bytes;
-    } else {
-      Read& read = chunk->reads.emplace_back();
-      read.shard = location.shard;
-      read.offset = location.offset;
-      read.bytes = location.bytes;
-      read.first_record = record;
+  for (std::size_t begin = 0; begin < records.size();) {
+    const storage::RecordLocation first = dataset_.location(records[begin]);
+    std::uint64_t run = first.bytes;  // of records side by side
+    std::size_t end = begin + 1;
+    for (; end < records.size(); ++end) {
+      const storage::RecordLocation next = dataset_.location(records[end]);
+      if (next.shard != first.shard || next.offset != first.offset + run) break;
+      run += next.bytes;
     }
-    chunk->bytes += location.bytes;
+    add_reads(std::span(records).subspan(begin, end - begin), run, chunk->reads);
+    chunk->bytes += run;
+    begin = end;
   }
   return chunk;
+}
+
+// A run longer than a read is cut into reads of about equal size, so that none is small.
+void ReadAhead::add_reads(std::span<const std::uint64_t> run, std::uint64_t run_bytes,
+                          std::vector<Read>& reads) const {
+  const std::uint64_t pieces = (run_bytes + kReadBytes - 1) / kReadBytes;
+  const std::uint64_t enough = run_bytes / std::max<std::uint64_t>(pieces, 1);
+  bool open = false;  // the last read takes more
+  for (const std::uint64_t record : run) {
+    const storage::RecordLocation location = dataset_.location(record);
+    open = open && reads.back().bytes < enough && reads.back().bytes + location.bytes <= kReadBytes;
+    if (!open) {
+      Read& read = reads.emplace_back();
+      read.shard = location.shard;
+      read.offset = location.offset;
+      read.first_record = record;
+      open = true;
+    }
+    reads.back().bytes += location.bytes;
+  }
 }
 
 bool ReadAhead::admit(std::uint64_t bytes, std::uint64_t first_batch, std::uint64_t previous) {
@@ -140,8 +166,12 @@ void ReadAhead::read() {
     Read& read = **item;
     const auto start = std::chrono::steady_clock::now();
     auto data = std::make_unique_for_overwrite<std::byte[]>(read.bytes);
-    const std::size_t arrived =
-        dataset_.shard_file(read.shard).read_at(read.offset, {data.get(), read.bytes});
+    const storage::ReadableFile& file = dataset_.shard_file(read.shard);
+    const std::size_t arrived = file.read_at(read.offset, {data.get(), read.bytes});
+    if (drop_cache_) {
+      file.drop_cache(read.offset, arrived);
+      bytes_dropped_ += arrived;
+    }
     const std::chrono::nanoseconds busy = std::chrono::steady_clock::now() - start;
     bytes_read_ += arrived;
     busy_nanoseconds_ += static_cast<std::uint64_t>(busy.count());
@@ -195,6 +225,7 @@ void ReadAhead::advance(std::uint64_t oldest_incomplete) {
 
 void ReadAhead::add_to(LoaderCounters& counters) const {
   counters.bytes_read += bytes_read_;
+  counters.bytes_dropped += bytes_dropped_;
   counters.read_busy_seconds += static_cast<double>(busy_nanoseconds_) * 1e-9;
   const std::lock_guard lock(mutex_);
   counters.buffered_bytes = buffered_bytes_;

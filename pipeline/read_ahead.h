@@ -27,7 +27,8 @@ namespace bit::pipeline {
 // or as many as the ring's batches need if they are small, as far as the memory limit allows. The
 // chunks of the oldest incomplete batch are read whatever the limit is, so that it will be
 // completed. Of a chunk only the records are read that the slots of this rank will still take,
-// records that lie side by side together.
+// records that lie side by side together: 4 to 8 MiB at a time where that much does.
+// Reads are announced to the page cache when they are queued.
 class ReadAhead {
  public:
   // Slots [first_slot, end_slot) of the batches named by `options`. All arguments must outlive the
@@ -58,6 +59,8 @@ class ReadAhead {
   void read();
   std::unique_ptr<Chunk> plan_chunk(std::uint64_t id, const ChunkUse& use,
                                     std::uint64_t first_batch) const;
+  void add_reads(std::span<const std::uint64_t> run, std::uint64_t run_bytes,
+                 std::vector<Read>& reads) const;
   // Waits until a chunk first used in `first_batch` may be read; the lane's chunk before it is
   // first used in `previous`.
   bool admit(std::uint64_t bytes, std::uint64_t first_batch, std::uint64_t previous);
@@ -67,13 +70,14 @@ class ReadAhead {
   const LoaderOptions& options_;
   const std::uint64_t first_slot_, end_slot_;
   FirstFailure& failure_;
+  const bool drop_cache_;
 
   mutable std::mutex mutex_;
   std::condition_variable_any arrived_, admission_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Chunk>> chunks_;
   std::uint64_t oldest_incomplete_;
   std::uint64_t buffered_bytes_ = 0, peak_buffered_bytes_ = 0;
-  std::atomic<std::uint64_t> bytes_read_ = 0, busy_nanoseconds_ = 0;
+  std::atomic<std::uint64_t> bytes_read_ = 0, bytes_dropped_ = 0, busy_nanoseconds_ = 0;
 
   BoundedQueue<Read*> reads_;
   std::vector<std::jthread> threads_;

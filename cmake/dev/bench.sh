@@ -4,26 +4,28 @@
 
 readonly kRounds=3 kSeconds=15
 
-# The rate in the last line of a program's output.
+# rate QUANTITY COMMAND...: the last "QUANTITY_per_second" in the last line of a program's output.
 rate() {
-  "$@" 2>>build/log/bench.log | tail -n 1 | sed -n 's/.*"images_per_second": *\([0-9.e+]*\).*/\1/p'
+  local quantity=$1
+  shift
+  "$@" 2>>build/log/bench.log | tail -n 1 | sed -n "s/.*\"${quantity}_per_second\": *\([0-9.e+]*\).*/\1/p"
 }
 
-# compare WHAT PEER: runs the commands in the arrays ours and theirs by turns and prints medians and their ratio.
+# compare WHAT PEER [QUANTITY]: runs the commands in the arrays ours and theirs by turns and prints medians and their ratio.
 compare() {
-  local round a b mine=() peer=()
+  local round a b mine=() peer=() quantity=${3:-images}
   for ((round = 0; round < kRounds; ++round)); do
-    a=$(rate "${ours[@]}")
-    b=$(rate "${theirs[@]}")
+    a=$(rate "$quantity" "${ours[@]}")
+    b=$(rate "$quantity" "${theirs[@]}")
     [[ -n $a && -n $b ]] || fail "a measurement of $1 gave no number" "see build/log/bench.log"
-    printf '  round %d: %.1f and %.1f images/s\n' $((round + 1)) "$a" "$b"
+    printf '  round %d: %.5g and %.5g %s/s\n' $((round + 1)) "$a" "$b" "$quantity"
     mine+=("$a")
     peer+=("$b")
   done
   a=$(printf '%s\n' "${mine[@]}" | sort -g | sed -n "$((kRounds / 2 + 1))p")
   b=$(printf '%s\n' "${peer[@]}" | sort -g | sed -n "$((kRounds / 2 + 1))p")
-  awk -v what="$1" -v peer="$2" -v a="$a" -v b="$b" \
-    'BEGIN {printf "%s: %.1f images/s, %s %.1f images/s, ratio %.2f\n", what, a, peer, b, a / b}'
+  awk -v what="$1" -v peer="$2" -v a="$a" -v b="$b" -v unit="$quantity/s" \
+    'BEGIN {printf "%s: %.5g %s, %s %.5g %s, ratio %.2f\n", what, a, unit, peer, b, unit, a / b}'
 }
 
 bench_loader() {
@@ -36,6 +38,15 @@ bench_loader() {
       --image-size 224 --seconds "$kSeconds" --pixels "$pixels")
     compare "loader, $threads threads" "DALI ($pixels pixels)"
   done
+}
+
+# One thread, from the page cache that the first pass fills; ours and tf.data verify checksums, DALI does not.
+bench_records() {
+  ours=(build/release/bin/bit-bench records --data "$1" --split "$2" --threads 1 --seconds "$kSeconds")
+  theirs=(build/oracle-venv/bin/python benchmarks/records_tfdata.py --data "$1" --split "$2" --seconds "$kSeconds")
+  compare "records, 1 thread" "tf.data" bytes
+  theirs=(build/oracle-venv/bin/python benchmarks/records_dali.py --data "$1" --split "$2" --seconds "$kSeconds")
+  compare "records, 1 thread" "DALI (no checksums)" bytes
 }
 
 bench_step() {
@@ -53,6 +64,7 @@ run_bench() {
     step "Photographs" unpack_images
     step "Shards" write_shards
   fi
+  step "Records: bit-bench records, tf.data and DALI" bench_records "$shards" "$split"
   step "Input: bit-bench loader and DALI" bench_loader "$shards" "$split"
   step "Training step: bit-bench step and timm" bench_step
 }

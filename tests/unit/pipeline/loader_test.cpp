@@ -161,6 +161,20 @@ TEST_F(LoaderTest, reads_each_record_once_and_only_its_own) {
   EXPECT_EQ(part.counters().bytes_read, record_bytes(7, 17, 8));
 }
 
+TEST_F(LoaderTest, drops_what_it_read_from_the_page_cache_when_asked_or_when_memory_is_too_small) {
+  const storage::Dataset data = dataset();
+  const TrainOrder order = train_order();
+  const auto expected = train(data, options(0, 12));
+  for (const std::optional<bool> drop : {std::optional<bool>(), {false}, {true}}) {
+    LoaderOptions dropping = options(0, 12);
+    dropping.drop_cache = drop;
+    Loader loader(data, order, plan(), dropping);
+    EXPECT_EQ(all_batches(loader), expected);
+    const LoaderCounters counters = loader.counters();
+    EXPECT_EQ(counters.bytes_dropped, drop.value_or(false) ? counters.bytes_read : 0U);
+  }
+}
+
 TEST_F(LoaderTest, keeps_to_its_memory_limit_and_to_one_chunk_of_each_lane_when_that_is_more) {
   const storage::Dataset data = dataset();
   const auto expected = train(data, options(0, 30));

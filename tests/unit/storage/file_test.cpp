@@ -165,5 +165,21 @@ TEST_F(PosixFiles, a_mapping_holds_the_bytes_and_moves) {
   EXPECT_EQ(text_of(assigned.bytes()), "mapped");
 }
 
+TEST(FileHints, change_nothing_that_is_read) {
+  const test::TempDirectory directory;
+  write_text(directory / "file", std::string(100'000, 'x'));
+  const auto file = posix_file_system().open(directory / "file");
+  constexpr std::uint64_t kFar = ~std::uint64_t{0};
+  for (const std::uint64_t offset : {std::uint64_t{0}, std::uint64_t{50'001}, kFar}) {
+    for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{4096}, kFar}) {
+      file->will_need(offset, bytes);
+      file->drop_cache(offset, bytes);
+    }
+  }
+  std::string content(100'001, ' ');
+  EXPECT_EQ(file->read_at(0, std::as_writable_bytes(std::span(content))), 100'000u);
+  EXPECT_EQ(content, std::string(100'000, 'x') + " ");
+}
+
 }  // namespace
 }  // namespace bit::storage

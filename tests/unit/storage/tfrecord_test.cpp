@@ -63,15 +63,21 @@ class Stream final : public ReadableFile {
     most_asked_ = std::max(most_asked_, out.size());
     return count;
   }
+  void will_need(std::uint64_t offset, std::uint64_t bytes) const override {
+    EXPECT_EQ(offset, read_) << "announced is what comes next";
+    announced_ += bytes;
+  }
   std::uint64_t size() const override { return kUnknownSize; }
   const std::string& path() const override { return path_; }
   std::size_t most_asked() const { return most_asked_; }
+  std::uint64_t announced() const { return announced_; }
 
  private:
   std::string content_;
   std::string path_ = "stream";
   mutable std::size_t read_ = 0;
   mutable std::size_t most_asked_ = 0;
+  mutable std::uint64_t announced_ = 0;
 };
 
 // `length` and its checksum.
@@ -244,6 +250,7 @@ TEST_F(TfRecord, a_file_of_unknown_size_gives_records_longer_than_a_read) {
   write_records(path_, records);
   const Stream stream(read_file(posix_file_system(), path_));
   EXPECT_EQ(read_all(stream).records, records);
+  EXPECT_GT(stream.announced(), 0u);
 }
 
 // Headers with good checksums, each of which claims all that follows: looked into without a bound
