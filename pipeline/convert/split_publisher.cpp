@@ -3,6 +3,7 @@
 #include <exception>
 #include <utility>
 
+#include "pipeline/convert/tfds_files.h"
 #include "storage/dataset_manifest.h"
 
 namespace bit::pipeline {
@@ -48,6 +49,7 @@ void SplitPublisher::publish(schemas::DatasetManifest manifest,
   files_.sync_directory(directory_);
   storage::replace_split(manifest, split);
   storage::write_manifest(files_, directory_, manifest);
+  write_tfds_files(files_, directory_, manifest);
 }
 
 void SplitPublisher::remove_former_files() {
