@@ -48,8 +48,8 @@ void SplitPublisher::publish(schemas::DatasetManifest manifest,
   }
   files_.sync_directory(directory_);
   storage::replace_split(manifest, split);
-  storage::write_manifest(files_, directory_, manifest);
   write_tfds_files(files_, directory_, manifest);
+  storage::write_manifest(files_, directory_, manifest);
 }
 
 void SplitPublisher::remove_former_files() {
