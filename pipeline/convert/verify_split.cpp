@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "pipeline/convert/duplicates.h"
 #include "pipeline/convert/ordered_window.h"
 #include "pipeline/jpeg.h"
 #include "storage/crc32c.h"
@@ -23,7 +24,15 @@ struct ShardReport {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::vector<SplitProblem> problems;
+  std::vector<Sighting> keys, pixels;  // of the good records
 };
+
+std::uint64_t hash_pixels(const RgbImage& image) {
+  storage::Hash64 hash;
+  hash.add(std::uint64_t{image.width} << 32 | image.height);
+  hash.add({reinterpret_cast<const char*>(image.pixels.data()), image.pixels.size()});
+  return hash.value();
+}
 
 // A file as it is from `start` on.
 class FileFrom final : public storage::ReadableFile {
@@ -108,8 +117,9 @@ class ShardCheck {
   }
 
   void check_record(const storage::RecordReader::Record& record) {
+    std::string key;
     const auto bad = [&](std::string reason) {
-      report_.problems.push_back({path_, record.index, record.offset, std::move(reason)});
+      report_.problems.push_back({path_, record.index, record.offset, std::move(reason), key});
     };
     if (record.fault) {
       bad(storage::describe(*record.fault));
@@ -123,13 +133,16 @@ class ShardCheck {
     sidecar_ += storage::sidecar_line(record.offset, bytes);
     try {
       const storage::ImageExample image = storage::parse_image_example(record.data);
+      key = image.key;
+      const RecordPlace place{shard_, static_cast<std::uint32_t>(record.index)};
+      if (!key.empty()) report_.keys.push_back({storage::hash_text(key), place});
       const bool unknown_label = std::ranges::any_of(
           image.labels, [&](std::int32_t label) { return label < 0 || label >= classes_; });
       if (unknown_label) bad("a label beyond the " + std::to_string(classes_) + " classes");
       check_index(record, bytes, image, bad);
       if (decoder_ != nullptr) {
         decoder_->open(image.encoded);
-        decoder_->decode_full();
+        report_.pixels.push_back({hash_pixels(decoder_->decode_full()), place});
       }
     } catch (const storage::DataError& error) {
       bad(error.what());
@@ -215,12 +228,45 @@ std::unique_ptr<RecordIndex> open_index(const std::string& path,
   }
 }
 
+// " (<key>)", nothing when the record cannot be read.
+std::string key_of(storage::FileSystem& files, const std::string& path, std::uint64_t offset,
+                   std::uint64_t bytes) {
+  try {
+    std::vector<std::byte> framed(bytes);
+    framed.resize(files.open(path)->read_at(offset, framed));
+    const auto record = storage::parse_record(framed);
+    const auto image = storage::parse_image_example(record.data);
+    return image.key.empty() ? "" : " (" + std::string(image.key) + ")";
+  } catch (const storage::DataError&) {
+    return "";
+  }
+}
+
+// `index` may be null.
+SplitDuplicates name_duplicates(storage::FileSystem& files, const std::string& directory,
+                                const schemas::DatasetManifest::Split& split,
+                                const RecordIndex* index, const Duplicates& found) {
+  const auto name = [&](const RecordPlace& place) {
+    const std::string path = directory + "/" + split.shards(static_cast<int>(place.shard)).file();
+    std::string text = path + ": record " + std::to_string(place.record);
+    if (index != nullptr && place.record < index->shards()[place.shard].records) {
+      const std::uint64_t number = index->first_record(place.shard) + place.record;
+      text += key_of(files, path, index->offset(number), index->bytes(number));
+    }
+    return text;
+  };
+  SplitDuplicates named{found.records, {}};
+  for (const auto& [first, again] : found.pairs) named.first.push_back({name(first), name(again)});
+  return named;
+}
+
 }  // namespace
 
 std::string SplitProblem::text() const {
   std::string text = file;
   if (record) text += ": record " + std::to_string(*record);
   if (offset) text += " at byte " + std::to_string(*offset);
+  if (!key.empty()) text += " (" + key + ")";
   return text + ": " + reason;
 }
 
@@ -250,12 +296,20 @@ VerifyReport verify_split(storage::FileSystem& files, const std::string& directo
           return check.run(files, listed);
         };
       });
+  std::vector<Sighting> keys, pixels;
   for (std::uint64_t done = 1; auto shard = reports.next(); ++done) {
     report.records += shard->records;
     report.bytes += shard->bytes;
     std::ranges::move(shard->problems, std::back_inserter(report.problems));
+    keys.insert(keys.end(), shard->keys.begin(), shard->keys.end());
+    pixels.insert(pixels.end(), shard->pixels.begin(), shard->pixels.end());
     if (progress) progress(done, shards);
   }
+  const auto duplicates = [&](std::vector<Sighting>& sightings) {
+    return name_duplicates(files, directory, split, index.get(), find_duplicates(sightings));
+  };
+  report.same_key = duplicates(keys);
+  report.same_pixels = duplicates(pixels);
   return report;
 }
 

@@ -119,6 +119,14 @@ TEST_F(ShardCli, the_page_holds_its_pictures_and_asks_nobody) {
   EXPECT_EQ(shard({"inspect", data_, "--sheet", "12"}).exit_code, 2);
 }
 
+TEST_F(ShardCli, verify_decodes_unless_told_not_to) {
+  ASSERT_EQ(convert().exit_code, 0);
+  EXPECT_THAT(shard({"verify", data_}).out, HasSubstr("decoded, all good"));
+  const auto quick = shard({"verify", data_, "--no-decode"});
+  EXPECT_EQ(quick.exit_code, 0);
+  EXPECT_THAT(quick.out, testing::Not(HasSubstr("decoded")));
+}
+
 TEST_F(ShardCli, shows_one_record_and_writes_its_image) {
   ASSERT_EQ(convert().exit_code, 0);
   const std::string image = directory_ / "record.jpg";

@@ -1,6 +1,7 @@
 // Every kind of damage to a converted split is found and named.
 #include <set>
 
+#include "pipeline/convert/duplicates.h"
 #include "storage/dataset.h"
 #include "tests/unit/pipeline/convert_fixture.h"
 
@@ -86,6 +87,60 @@ TEST_F(VerifySplit, finds_a_shard_that_was_swapped_for_another_good_one) {
   fs::copy_file(other.output + name, directory_ / "data" + name,
                 fs::copy_options::overwrite_existing);
   EXPECT_FALSE(problems(directory_ / "data", false).empty());
+}
+
+TEST_F(VerifySplit, names_the_key_of_a_record_that_can_be_read) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  auto manifest = storage::read_manifest(storage::posix_file_system(), directory_ / "data");
+  manifest.mutable_class_names()->RemoveLast();  // class-3 is gone
+  const auto report = verify_split(storage::posix_file_system(), directory_ / "data", manifest,
+                                   manifest.splits(0), {.threads = 2, .decode = false});
+  ASSERT_EQ(report.problems.size(), 30u);
+  for (const auto& problem : report.problems) {
+    EXPECT_THAT(problem.key, testing::StartsWith("class-3/image-"));
+    EXPECT_THAT(problem.text(), HasSubstr(" (" + problem.key + "): a label beyond the 3 classes"));
+  }
+}
+
+TEST_F(VerifySplit, images_that_are_there_twice_are_told_and_no_fault) {
+  const fs::path first = input_ / "class-0/image-7.jpg";
+  fs::copy_file(first, input_ / "class-0/again.jpg");
+  fs::copy_file(first, input_ / "class-2/again.jpg");
+  auto lossless = options();
+  lossless.threads = 1;
+  run(lossless);
+  const auto manifest = storage::read_manifest(storage::posix_file_system(), directory_ / "data");
+  const auto verify = [&](bool decode) {
+    return verify_split(storage::posix_file_system(), directory_ / "data", manifest,
+                        manifest.splits(0), {.threads = 2, .decode = decode});
+  };
+  const auto report = verify(true);
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(report.same_key.records, 0u);
+  EXPECT_EQ(report.same_pixels.records, 2u);
+  ASSERT_EQ(report.same_pixels.first.size(), 2u);
+  std::set<std::string> keys;
+  for (const auto& [one, other] : report.same_pixels.first) {
+    for (const auto& text : {one, other}) keys.insert(text.substr(text.find('(')));
+  }
+  EXPECT_EQ(keys, (std::set<std::string>{"(class-0/again.jpg)", "(class-0/image-7.jpg)",
+                                         "(class-2/again.jpg)"}));
+  EXPECT_EQ(verify(false).same_pixels.records, 0u);
+}
+
+TEST(FindDuplicates, counts_all_and_keeps_the_first_in_the_order_of_the_split) {
+  std::vector<Sighting> sightings;
+  for (std::uint32_t i = 0; i < 20; ++i) sightings.push_back({i % 3, {i / 10, i % 10}});
+  sightings.push_back({99, {2, 0}});
+  const auto found = find_duplicates(sightings);
+  EXPECT_EQ(found.records, 17u);  // 20 of three kinds
+  using Pair = Duplicates::Pair;
+  EXPECT_THAT(found.pairs,
+              testing::ElementsAre(Pair{{0, 0}, {0, 3}}, Pair{{0, 1}, {0, 4}}, Pair{{0, 2}, {0, 5}},
+                                   Pair{{0, 0}, {0, 6}}, Pair{{0, 1}, {0, 7}}));
+  std::vector<Sighting> none;
+  EXPECT_EQ(find_duplicates(none).records, 0u);
 }
 
 }  // namespace
