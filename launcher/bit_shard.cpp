@@ -23,7 +23,7 @@ constexpr const char* kExamples = R"(Examples:
   bit-shard convert --input ILSVRC2012_img_train.tar --output data --name imagenet --split train
   mpirun -n 8 bit-shard convert --input 'wds/shard-{0000..1023}.tar' --output data --name web --split train
   bit-shard verify data
-  bit-shard inspect data
+  bit-shard inspect data --html data.html
   bit-shard inspect data --split train --record 17 --output record.jpg
   bit-shard index '/data/imagenet/train-*-of-01024' --classes synsets.txt
 
@@ -46,7 +46,8 @@ CLI::App* add_verify(CLI::App& app, VerifyCommand& command) {
       ->check(CLI::ExistingDirectory);
   verify->add_option("--split", command.split, "Only this split")->type_name("SPLIT");
   add_threads(*verify, command.threads);
-  verify->add_flag("--decode", command.decode, "Decode every image, too");
+  verify->add_flag("--decode,!--no-decode", command.decode,
+                   "Decode every image, too (default); --no-decode: checksums alone");
   return verify;
 }
 
@@ -61,6 +62,18 @@ CLI::App* add_inspect(CLI::App& app, InspectCommand& command) {
   inspect->add_option("--output", command.output, "Write the record's image to this file")
       ->needs(record)
       ->type_name("FILE");
+  inspect
+      ->add_option("--batch", command.batch,
+                   "Records of a batch for the shuffle quality (default: some usual ones)")
+      ->check(CLI::PositiveNumber)
+      ->excludes(record)
+      ->type_name("N");
+  auto* html = inspect->add_option("--html", command.html, "Write a page with pictures, too");
+  html->excludes(record)->type_name("FILE");
+  inspect->add_option("--sheet", command.sheet, "Pictures of each split on it (default: 60)")
+      ->needs(html)
+      ->check(CLI::Range(0u, 100000u))
+      ->type_name("N");
   return inspect;
 }
 

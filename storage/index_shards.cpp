@@ -94,6 +94,7 @@ IndexSummary index_shards(FileSystem& files, const std::string& directory, const
   }
   summary.split.set_records(summary.index.records());
   summary.labels = summary.index.label_statistics();
+  summary.split.set_max_labels(summary.labels.most);
   return summary;
 }
 

@@ -165,7 +165,12 @@ LabelStatistics RecordIndexBuilder::label_statistics() const {
   const auto [min, max] = std::ranges::minmax(labels_);
   std::vector<bool> seen(static_cast<std::size_t>(max) + 1);
   for (const std::int32_t label : labels_) seen[static_cast<std::size_t>(label)] = true;
-  return {min, max, static_cast<std::uint64_t>(std::ranges::count(seen, true))};
+  std::uint64_t most = 0;
+  for (std::size_t i = 0; i < label_ends_.size(); ++i) {
+    most = std::max(most, label_ends_[i] - (i == 0 ? 0 : label_ends_[i - 1]));
+  }
+  return {min, max, static_cast<std::uint64_t>(std::ranges::count(seen, true)),
+          static_cast<std::uint32_t>(most)};
 }
 
 std::string RecordIndexBuilder::write(FileSystem& files, const std::string& path) const {

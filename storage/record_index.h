@@ -25,6 +25,7 @@ struct LabelStatistics {
   std::int32_t min = 0;    // 0 when there are no labels
   std::int32_t max = -1;   // -1 when there are no labels
   std::uint64_t seen = 0;  // distinct labels
+  std::uint32_t most = 0;  // of one record
 };
 
 // Collects records in order and writes the index. Columns in memory: about 40 bytes a record.

@@ -35,7 +35,7 @@ struct VerifyCommand {
   std::string directory;
   std::string split;  // empty: all
   unsigned threads = 1;
-  bool decode = false;
+  bool decode = true;
 };
 ExitCode run_verify(const VerifyCommand& command);
 
@@ -44,6 +44,9 @@ struct InspectCommand {
   std::string split;                    // empty: all; for one record: the only one
   std::optional<std::uint64_t> record;  // 0-based, in the split
   std::string output;                   // file for the record's image; empty: none
+  std::optional<std::uint64_t> batch;   // records, for the shuffle quality; none: usual ones
+  std::string html;                     // file for a page with pictures; empty: none
+  std::uint64_t sheet = 60;             // pictures of each split on it
 };
 ExitCode run_inspect(const InspectCommand& command);
 

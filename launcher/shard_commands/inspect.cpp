@@ -2,23 +2,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <bit>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "launcher/find_split.h"
 #include "launcher/shard_commands/commands.h"
+#include "launcher/shard_commands/contact_sheet.h"
+#include "launcher/shard_commands/inspect_page.h"
 #include "launcher/shard_commands/progress_line.h"
+#include "launcher/shard_commands/split_report.h"
 #include "schemas/example.pb.h"
 #include "storage/dataset.h"
 #include "storage/dataset_manifest.h"
 #include "storage/example.h"
-#include "storage/record_index.h"
-#include "storage/tfrecord.h"
 
 namespace bit::launcher {
 namespace {
-
-using Split = schemas::DatasetManifest::Split;
 
 void print_classes(const schemas::DatasetManifest& manifest) {
   if (manifest.class_names_size() == 0) {
@@ -31,49 +31,6 @@ void print_classes(const schemas::DatasetManifest& manifest) {
     fmt::print("{}{} {}", i == 0 ? ": " : ", ", i, manifest.class_names(i));
   }
   fmt::print("{}\n", manifest.class_names_size() > kShown ? ", ..." : "");
-}
-
-// Images by their short side, in classes of a factor of two.
-void print_sizes(const storage::RecordIndex& index) {
-  std::array<std::uint64_t, 18> counts{};  // [i]: 2^(i-1) <= side < 2^i; [0]: unknown
-  for (std::uint64_t i = 0; i < index.records(); ++i) {
-    const auto side = std::min(index.width(i), index.height(i));
-    ++counts[static_cast<std::size_t>(std::bit_width(side))];
-  }
-  const std::uint64_t most = std::max<std::uint64_t>(1, *std::ranges::max_element(counts));
-  fmt::print("  short side     images\n");
-  for (std::size_t i = 0; i < counts.size(); ++i) {
-    if (counts[i] == 0) continue;
-    const std::string range =
-        i == 0 ? "unknown" : fmt::format("{}-{}", 1u << (i - 1), (1u << i) - 1);
-    fmt::print("  {:>11} {:>9}  {}\n", range, grouped(counts[i]),
-               std::string(static_cast<std::size_t>(1 + counts[i] * 39 / most), '#'));
-  }
-}
-
-void print_split(const InspectCommand& command, const schemas::DatasetManifest& manifest,
-                 const Split& split) {
-  std::uint64_t bytes = 0, largest = 0;
-  for (const auto& shard : split.shards()) {
-    bytes += shard.bytes();
-    largest = std::max<std::uint64_t>(largest, shard.bytes());
-  }
-  fmt::print("\nsplit {}: {} records in {} shard{}, {} (largest shard {})\n", split.name(),
-             grouped(split.records()), split.shards_size(), split.shards_size() == 1 ? "" : "s",
-             human_bytes(bytes), human_bytes(largest));
-  const auto index = storage::RecordIndex::open(
-      command.directory + "/" + storage::index_file_name(manifest.name(), split.name()));
-  std::uint64_t least = UINT64_MAX, most = 0;
-  for (std::uint64_t i = 0; i < index.records(); ++i) {
-    least = std::min(least, index.bytes(i));
-    most = std::max(most, index.bytes(i));
-  }
-  if (index.records() == 0) return;
-  fmt::print("  record bytes: {} to {}, mean {}\n", grouped(least), grouped(most),
-             grouped(bytes / index.records()));
-  fmt::print("  labels: {} to {} (0-based), {} classes seen\n", index.label_min(),
-             index.label_max(), index.classes_seen());
-  print_sizes(index);
 }
 
 std::string describe_feature(const schemas::Feature& feature) {
@@ -91,20 +48,6 @@ std::string describe_feature(const schemas::Feature& feature) {
     return fmt::format("[{}]", fmt::join(feature.int64_list().value(), ", "));
   }
   return fmt::format("[{}]", fmt::join(feature.float_list().value(), ", "));
-}
-
-std::vector<std::byte> read_record(const storage::Dataset& dataset, std::uint64_t record) {
-  const auto location = dataset.location(record);
-  const auto& file = dataset.shard_file(location.shard);
-  std::vector<std::byte> framed(location.bytes);
-  framed.resize(file.read_at(location.offset, framed));
-  const auto parsed = storage::parse_record(framed);
-  if (parsed.fault) {
-    throw storage::DataError(fmt::format("{}: record {} of the split at byte {}: {}", file.path(),
-                                         record, location.offset,
-                                         storage::describe(*parsed.fault)));
-  }
-  return {parsed.data.begin(), parsed.data.end()};
 }
 
 void print_record(const InspectCommand& command, const std::string& split) {
@@ -153,12 +96,21 @@ ExitCode run_inspect(const InspectCommand& command) {
   }
   fmt::print("dataset {} in {}\n", manifest.name(), command.directory);
   print_classes(manifest);
+  std::vector<PageSplit> page;
   for (const auto& split : manifest.splits()) {
-    if (command.split.empty() || command.split == split.name()) {
-      find_split(command.directory, manifest, split.name());  // with its index
-      print_split(command, manifest, split);
-    }
+    if (!command.split.empty() && command.split != split.name()) continue;
+    find_split(command.directory, manifest, split.name());  // with its index
+    auto report = report_split(command.directory, manifest, split, command.batch);
+    print_split(manifest, report);
+    if (command.html.empty()) continue;
+    std::fflush(stdout);
+    page.push_back({std::move(report),
+                    contact_sheet(open_split(command.directory, split.name()), command.sheet)});
   }
+  if (command.html.empty()) return kDone;
+  storage::write_file_atomically(storage::posix_file_system(), command.html,
+                                 inspect_page(manifest, page));
+  fmt::print("\nthe page is in {}\n", command.html);
   return kDone;
 }
 

@@ -1,4 +1,4 @@
-// bit-shard verify: every checksum, size and index entry of a dataset; if wanted every image.
+// bit-shard verify: every checksum, size and index entry of a dataset, and every image.
 #include <fmt/format.h>
 
 #include "launcher/find_split.h"
@@ -10,6 +10,14 @@
 
 namespace bit::launcher {
 namespace {
+
+void print_duplicates(const pipeline::SplitDuplicates& duplicates, const char* what) {
+  if (duplicates.records == 0) return;
+  fmt::print("  {} record{} repeat{} the {} of another (no fault):\n", grouped(duplicates.records),
+             duplicates.records == 1 ? "" : "s", duplicates.records == 1 ? "s" : "", what);
+  for (const auto& [first, again] : duplicates.first) fmt::print("    {} = {}\n", again, first);
+  if (duplicates.records > duplicates.first.size()) fmt::print("    ...\n");
+}
 
 // Returns the number of problems.
 std::uint64_t verify(const VerifyCommand& command, const schemas::DatasetManifest& manifest,
@@ -27,6 +35,8 @@ std::uint64_t verify(const VerifyCommand& command, const schemas::DatasetManifes
       "{}: {} records, {}, {}{}\n", split.name(), grouped(report.records),
       human_bytes(report.bytes), command.decode ? "decoded, " : "",
       report.problems.empty() ? "all good" : fmt::format("{} problems", report.problems.size()));
+  print_duplicates(report.same_key, "key");
+  print_duplicates(report.same_pixels, "pixels");
   return report.problems.size();
 }
 

@@ -399,6 +399,7 @@ ConvertReport Conversion::publish() const {
   file_names.push_back(storage::index_file_name(options_.name, options_.split));
   split.set_index_hash(index.write(files_, staging_ + "/" + file_names.back()));
   split.set_name(options_.split);
+  split.set_max_labels(index.label_statistics().most);
   split.set_records(report.records);
   split.set_seed(options_.seed);
   split.set_conversion(identity_of(options_));

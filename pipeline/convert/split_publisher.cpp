@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "pipeline/convert/tfds_files.h"
 #include "storage/dataset_manifest.h"
 
 namespace bit::pipeline {
@@ -64,6 +65,7 @@ void publish_split(storage::FileSystem& files, const std::string& directory,
   }
   files.sync_directory(directory);
   storage::replace_split(manifest, split);
+  write_tfds_files(files, directory, manifest);
   storage::write_manifest(files, directory, manifest);
   remove_staging(files, staging);
 }

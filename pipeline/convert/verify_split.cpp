@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 #include <utility>
 
+#include "pipeline/convert/duplicates.h"
+#include "pipeline/convert/normalize_image.h"
 #include "pipeline/convert/ordered_window.h"
 #include "pipeline/jpeg.h"
 #include "storage/crc32c.h"
@@ -19,10 +22,21 @@ namespace {
 
 using storage::RecordIndex;
 
+constexpr std::size_t kShownDuplicates = 5;
+
+// Where a record is, as one number: shard << 32 | record in the shard.
+using RecordPlace = std::uint64_t;
+
+struct HashedRecord {
+  RecordPlace place = 0;
+  ContentHash hash;
+};
+
 struct ShardReport {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
   std::vector<SplitProblem> problems;
+  std::vector<HashedRecord> keys, pixels;  // of the good records
 };
 
 // One shard, read once from start to end.
@@ -80,8 +94,9 @@ class ShardCheck {
   }
 
   void check_record(const storage::RecordReader::Record& record) {
+    std::string key;
     const auto bad = [&](std::string reason) {
-      report_.problems.push_back({path_, record.index, record.offset, std::move(reason)});
+      report_.problems.push_back({path_, record.index, record.offset, std::move(reason), key});
     };
     if (record.fault) {
       bad(storage::describe(record));
@@ -95,13 +110,16 @@ class ShardCheck {
     sidecar_ += storage::sidecar_line(record.offset, bytes);
     try {
       const storage::ImageExample image = storage::parse_image_example(record.data);
+      key = image.key;
+      const RecordPlace place = std::uint64_t{shard_} << 32 | record.index;
+      if (!key.empty()) report_.keys.push_back({place, {storage::hash_text(key), 0}});
       const bool unknown_label = std::ranges::any_of(
           image.labels, [&](std::int32_t label) { return label < 0 || label >= classes_; });
       if (unknown_label) bad("a label beyond the " + std::to_string(classes_) + " classes");
       check_index(record, bytes, image, bad);
       if (decoder_ != nullptr) {
         decoder_->open(image.encoded);
-        decoder_->decode_full();
+        report_.pixels.push_back({place, content_hash(decoder_->decode_full())});
       }
     } catch (const storage::DataError& error) {
       bad(error.what());
@@ -190,12 +208,56 @@ std::unique_ptr<RecordIndex> open_index(const std::string& path,
   }
 }
 
+// " (<key>)", nothing when the record cannot be read.
+std::string key_of(storage::FileSystem& files, const std::string& path, std::uint64_t offset,
+                   std::uint64_t bytes) {
+  try {
+    std::vector<std::byte> framed(bytes);
+    framed.resize(files.open(path)->read_at(offset, framed));
+    const auto record = storage::parse_record(framed);
+    const auto image = storage::parse_image_example(record.data);
+    return image.key.empty() ? "" : " (" + std::string(image.key) + ")";
+  } catch (const storage::DataError&) {
+    return "";
+  }
+}
+
+// `index` may be null.
+SplitDuplicates find_repeated(storage::FileSystem& files, const std::string& directory,
+                              const schemas::DatasetManifest::Split& split,
+                              const RecordIndex* index, std::span<const HashedRecord> records) {
+  const auto name = [&](RecordPlace place) {
+    const auto shard = static_cast<std::uint32_t>(place >> 32);
+    const std::uint64_t record = place & 0xFFFFFFFF;
+    const std::string path = directory + "/" + split.shards(static_cast<int>(shard)).file();
+    std::string text = path + ": record " + std::to_string(record);
+    if (index != nullptr && record < index->shards()[shard].records) {
+      const std::uint64_t number = index->first_record(shard) + record;
+      text += key_of(files, path, index->offset(number), index->bytes(number));
+    }
+    return text;
+  };
+  const auto groups = find_duplicates(records.size(), [&](const auto& take) {
+    for (const auto& [place, hash] : records) take(place, hash);
+  });
+  std::vector<std::pair<RecordPlace, RecordPlace>> pairs;  // the later one first
+  for (const auto& group : groups) {
+    for (std::size_t i = 1; i < group.size(); ++i) pairs.emplace_back(group[i], group.front());
+  }
+  std::ranges::sort(pairs);
+  SplitDuplicates repeated{pairs.size(), {}};
+  pairs.resize(std::min(pairs.size(), kShownDuplicates));
+  for (const auto& [again, first] : pairs) repeated.first.push_back({name(first), name(again)});
+  return repeated;
+}
+
 }  // namespace
 
 std::string SplitProblem::text() const {
   std::string text = file;
   if (record) text += ": record " + std::to_string(*record);
   if (offset) text += " at byte " + std::to_string(*offset);
+  if (!key.empty()) text += " (" + key + ")";
   return text + ": " + reason;
 }
 
@@ -225,12 +287,20 @@ VerifyReport verify_split(storage::FileSystem& files, const std::string& directo
           return check.run(files, listed);
         };
       });
+  std::vector<HashedRecord> keys, pixels;
   for (std::uint64_t done = 1; auto shard = reports.next(); ++done) {
     report.records += shard->records;
     report.bytes += shard->bytes;
     std::ranges::move(shard->problems, std::back_inserter(report.problems));
+    keys.insert(keys.end(), shard->keys.begin(), shard->keys.end());
+    pixels.insert(pixels.end(), shard->pixels.begin(), shard->pixels.end());
     if (progress) progress(done, shards);
   }
+  const auto repeated = [&](std::span<const HashedRecord> records) {
+    return find_repeated(files, directory, split, index.get(), records);
+  };
+  report.same_key = repeated(keys);
+  report.same_pixels = repeated(pixels);
   return report;
 }
 

@@ -79,6 +79,52 @@ TEST_F(ShardCli, converts_verifies_and_inspects) {
   EXPECT_THAT(inspected.out, HasSubstr("0 dress, 1 hat"));
   EXPECT_THAT(inspected.out, HasSubstr("labels: 0 to 9 (0-based), 10 classes seen"));
   EXPECT_THAT(inspected.out, HasSubstr("64-127"));
+  EXPECT_THAT(inspected.out, testing::ContainsRegex("6 shoes +73 +19.6%  #####"));
+  EXPECT_THAT(inspected.out, HasSubstr("well mixed"));
+}
+
+TEST_F(ShardCli, shuffle_quality_of_one_batch_size) {
+  ASSERT_EQ(convert().exit_code, 0);
+  const auto result = shard({"inspect", data_, "--batch", "93"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, testing::ContainsRegex("\n +93 +[0-9.]+ +[0-9]+ +[0-9.]+\n"));
+  EXPECT_THAT(result.out, testing::Not(testing::ContainsRegex("\n +32 +[0-9.]+ +[0-9]+ +[0-9]")));
+  EXPECT_EQ(shard({"inspect", data_, "--batch", "0"}).exit_code, 2);
+}
+
+TEST_F(ShardCli, the_page_holds_its_pictures_and_asks_nobody) {
+  ASSERT_EQ(convert().exit_code, 0);
+  {
+    std::fstream file(first_shard_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(200);  // in the first record
+    file.put('\x7F');
+  }
+  const std::string path = directory_ / "page.html";
+  const auto result = shard({"inspect", data_, "--html", path, "--sheet", "12"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("the page is in " + path));
+  const std::string page = content(path);
+  EXPECT_TRUE(page.starts_with("<!DOCTYPE html>"));
+  EXPECT_TRUE(page.ends_with("</html>\n"));
+  const auto count = [&](const std::string& text) {
+    std::size_t found = 0;
+    for (auto at = page.find(text); at != std::string::npos; at = page.find(text, at + 1)) ++found;
+    return found;
+  };
+  EXPECT_EQ(count("<figure>"), 12u);
+  EXPECT_EQ(count("src=\"data:image/jpeg;base64,/9j/"), 11u);  // FF D8 FF
+  EXPECT_THAT(page, HasSubstr("record 0 of the split at byte 0: "));
+  EXPECT_EQ(count("http"), 0u);
+  EXPECT_EQ(count("<script"), 0u);
+  EXPECT_EQ(shard({"inspect", data_, "--sheet", "12"}).exit_code, 2);
+}
+
+TEST_F(ShardCli, verify_decodes_unless_told_not_to) {
+  ASSERT_EQ(convert().exit_code, 0);
+  EXPECT_THAT(shard({"verify", data_}).out, HasSubstr("decoded, all good"));
+  const auto quick = shard({"verify", data_, "--no-decode"});
+  EXPECT_EQ(quick.exit_code, 0);
+  EXPECT_THAT(quick.out, testing::Not(HasSubstr("decoded")));
 }
 
 TEST_F(ShardCli, shows_one_record_and_writes_its_image) {
@@ -92,6 +138,16 @@ TEST_F(ShardCli, shows_one_record_and_writes_its_image) {
   EXPECT_EQ(beyond.exit_code, 2);
   EXPECT_EQ(last_line(beyond.err),
             "bit-shard: error: --record 372: split `test` has 372 records, from 0");
+}
+
+TEST_F(ShardCli, names_cannot_become_markup_of_the_page) {
+  fs::rename(input_ + "/hat", input_ + "/<b>\"hat\" & co");
+  ASSERT_EQ(convert().exit_code, 0);
+  const std::string path = directory_ / "page.html";
+  ASSERT_EQ(shard({"inspect", data_, "--html", path, "--sheet", "372"}).exit_code, 0);
+  const std::string page = content(path);
+  EXPECT_THAT(page, HasSubstr("&lt;b&gt;&quot;hat&quot; &amp; co</b><br>"));
+  EXPECT_THAT(page, testing::Not(HasSubstr("<b>\"hat")));
 }
 
 TEST_F(ShardCli, the_same_command_again_says_that_the_split_exists) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""tf.data and DALI read what bit-shard writes: the same number of records, the same labels, the same pixels.
+"""tf.data, TFDS and DALI read what bit-shard writes: the same number of records, the same labels, the same pixels.
 
     read_shards.py BIT_SHARD       makes class folders, converts them once with --jpeg keep and once with lossless rewriting
 """
+import io
 import os
 import pathlib
 import subprocess
@@ -13,37 +14,28 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from nvidia.dali import fn, pipeline_def, tfrecord, types
 from PIL import Image
 
-CLASSES = ["ant", "bee", "cat"]
+from make_inputs import CLASSES, make_pictures, write_folders
+
 IMAGES = 17  # of each class
 SHARDS = 3
 BATCH = 8
-
-
-def make_folders(root, random):
-    """Smooth colour images of many sizes and JPEG forms. {file name: (label, [H, W, 3] uint8 as TensorFlow decodes it)}."""
-    images = {}
-    for label, name in enumerate(CLASSES):
-        (root / name).mkdir(parents=True)
-        for number in range(IMAGES):
-            width, height = (int(side) for side in random.integers(20, 90, 2))
-            small = random.integers(0, 255, (4, 4, 3), np.uint8)
-            picture = Image.fromarray(small).resize((width, height), Image.BICUBIC)
-            path = root / name / f"{name}-{number:02}.jpg"
-            picture.save(path, quality=int(random.integers(60, 98)), subsampling=int(random.integers(0, 3)),
-                         progressive=bool(number % 5 == 4))
-            images[f"{name}/{path.name}"] = (label, decode(path.read_bytes()))
-    return images
+NAME = "insects"
 
 
 def decode(jpeg):
     return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE").numpy()
 
 
+def decode_with_pillow(jpeg):
+    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
+
+
 def read_with_tensorflow(shards):
-    """[(label from 0, class name, file name, pixels)] in the order of the shards."""
+    """[(label from 0, class name, file name, JPEG)] in the order of the shards."""
     features = {"image/encoded": tf.io.FixedLenFeature([], tf.string),
                 "image/class/label": tf.io.FixedLenFeature([], tf.int64),
                 "image/class/text": tf.io.FixedLenFeature([], tf.string),
@@ -52,7 +44,28 @@ def read_with_tensorflow(shards):
     for raw in tf.data.TFRecordDataset([str(s) for s in shards]):
         example = tf.io.parse_single_example(raw, features)
         records.append((int(example["image/class/label"]) - 1, example["image/class/text"].numpy().decode(),
-                        example["image/filename"].numpy().decode(), decode(example["image/encoded"])))
+                        example["image/filename"].numpy().decode(), example["image/encoded"].numpy()))
+    return records
+
+
+def read_with_tfds(directory):
+    """The same in the order of the shards, and the pixels as TFDS decodes them."""
+    builder = tfds.builder_from_directory(directory)
+    label = builder.info.features["image"]["class"]["label"]
+    assert label.names == ["background", *CLASSES], label.names
+    order = tfds.ReadConfig(interleave_cycle_length=1)
+    skip = {"image": {"encoded": tfds.decode.SkipDecoding()}}
+    encoded = tfds.as_numpy(builder.as_dataset(split="train", decoders=skip, read_config=order))
+    decoded = tfds.as_numpy(builder.as_dataset(split="train", read_config=order))
+    records = []
+    for one, other in zip(encoded, decoded, strict=True):
+        image, pixels = one["image"], other["image"]["encoded"]
+        assert (image["height"], image["width"], image["channels"]) == pixels.shape, image["filename"]
+        assert (image["format"], image["colorspace"]) == (b"JPEG", b"RGB")
+        text = image["class"]["text"].decode()
+        assert label.int2str(image["class"]["label"]) == text
+        records.append((int(image["class"]["label"]) - 1, text, image["filename"].decode(), image["encoded"], pixels))
+    assert len(records) == builder.info.splits["train"].num_examples
     return records
 
 
@@ -77,19 +90,28 @@ def read_with_dali(shards):
     return records[:count]
 
 
-def check(shards, images):
+def check(directory, pictures):
+    shards = sorted(p for p in directory.iterdir() if "tfrecord" in p.name and p.suffix != ".idx")
     assert len(shards) == SHARDS, shards
     tensorflow = read_with_tensorflow(shards)
-    assert sorted(name for _, _, name, _ in tensorflow) == sorted(images), "the records are not the files"
-    assert [name for _, _, name, _ in tensorflow] != sorted(images), "the records are not shuffled"
-    for label, text, name, pixels in tensorflow:
-        assert label == images[name][0] and text == CLASSES[label], (name, label, text)
-        assert np.array_equal(pixels, images[name][1]), f"{name}: other pixels than the file"
+    assert sorted(name for _, _, name, _ in tensorflow) == sorted(pictures), "the records are not the files"
+    assert [name for _, _, name, _ in tensorflow] != sorted(pictures), "the records are not shuffled"
+    for label, text, name, jpeg in tensorflow:
+        source_label, source = pictures[name]
+        assert label == source_label and text == CLASSES[label], (name, label, text)
+        assert np.array_equal(decode(jpeg), decode(source)), f"{name}: other pixels than the file for TensorFlow"
+        assert np.array_equal(decode_with_pillow(jpeg), decode_with_pillow(source)), f"{name}: ... and for Pillow"
+
+    for record, (label, text, name, jpeg, pixels) in zip(tensorflow, read_with_tfds(directory), strict=True):
+        assert record == (label, text, name, jpeg), f"TFDS reads {name} where tf.data reads {record[2]}"
+        as_tfds = tf.io.decode_image(pictures[name][1], channels=3).numpy()
+        assert np.array_equal(pixels, as_tfds), f"{name}: other pixels than the file for TFDS"
 
     dali = read_with_dali(shards)
     assert len(dali) == len(tensorflow), (len(dali), len(tensorflow))
     worst = 0
-    for (label, pixels), (expected, _, name, reference) in zip(dali, tensorflow):
+    for (label, pixels), (expected, _, name, jpeg) in zip(dali, tensorflow):
+        reference = decode(jpeg)
         assert label == expected and pixels.shape == reference.shape, name
         worst = max(worst, int(np.abs(pixels.astype(int) - reference).max()))
     # DALI brings its own libjpeg-turbo, whose vector code may round differently.
@@ -101,12 +123,12 @@ def main():
     bit_shard = sys.argv[1]
     with tempfile.TemporaryDirectory() as name:
         root = pathlib.Path(name)
-        images = make_folders(root / "images", np.random.default_rng(7))
+        pictures = make_pictures(IMAGES, np.random.default_rng(7))
+        write_folders(root / "images", pictures)
         for mode in ("keep", "lossless"):
-            subprocess.run([bit_shard, "convert", "--input", root / "images", "--output", root / mode, "--name", "insects",
+            subprocess.run([bit_shard, "convert", "--input", root / "images", "--output", root / mode, "--name", NAME,
                             "--split", "train", "--shards", str(SHARDS), "--jpeg", mode], check=True)
-            shards = sorted(p for p in (root / mode).iterdir() if "tfrecord" in p.name and p.suffix != ".idx")
-            print(f"--jpeg {mode}: {check(shards, images)} records, the same for tf.data and DALI")
+            print(f"--jpeg {mode}: {check(root / mode, pictures)} records, the same for tf.data, TFDS and DALI")
 
 
 if __name__ == "__main__":

@@ -122,5 +122,45 @@ TEST_F(VerifySplit, finds_a_shard_that_was_swapped_for_another_good_one) {
   EXPECT_FALSE(problems(directory_ / "data", false).empty());
 }
 
+TEST_F(VerifySplit, names_the_key_of_a_record_that_can_be_read) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  auto manifest = storage::read_manifest(storage::posix_file_system(), directory_ / "data");
+  manifest.mutable_class_names()->RemoveLast();  // class-3 is gone
+  const auto report = verify_split(storage::posix_file_system(), directory_ / "data", manifest,
+                                   manifest.splits(0), {.threads = 2, .decode = false});
+  ASSERT_EQ(report.problems.size(), 30u);
+  for (const auto& problem : report.problems) {
+    EXPECT_THAT(problem.key, testing::StartsWith("class-3/image-"));
+    EXPECT_THAT(problem.text(), HasSubstr(" (" + problem.key + "): a label beyond the 3 classes"));
+  }
+}
+
+TEST_F(VerifySplit, images_that_are_there_twice_are_told_and_no_fault) {
+  const fs::path first = input_ / "class-0/image-7.jpg";
+  fs::copy_file(first, input_ / "class-0/again.jpg");
+  fs::copy_file(first, input_ / "class-2/again.jpg");
+  auto lossless = options();
+  lossless.threads = 1;
+  run(lossless);
+  const auto manifest = storage::read_manifest(storage::posix_file_system(), directory_ / "data");
+  const auto verify = [&](bool decode) {
+    return verify_split(storage::posix_file_system(), directory_ / "data", manifest,
+                        manifest.splits(0), {.threads = 2, .decode = decode});
+  };
+  const auto report = verify(true);
+  EXPECT_TRUE(report.problems.empty());
+  EXPECT_EQ(report.same_key.records, 0u);
+  EXPECT_EQ(report.same_pixels.records, 2u);
+  ASSERT_EQ(report.same_pixels.first.size(), 2u);
+  std::set<std::string> keys;
+  for (const auto& [one, other] : report.same_pixels.first) {
+    for (const auto& text : {one, other}) keys.insert(text.substr(text.find('(')));
+  }
+  EXPECT_EQ(keys, (std::set<std::string>{"(class-0/again.jpg)", "(class-0/image-7.jpg)",
+                                         "(class-2/again.jpg)"}));
+  EXPECT_EQ(verify(false).same_pixels.records, 0u);
+}
+
 }  // namespace
 }  // namespace bit::pipeline
