@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdint>
+#include <ctime>
 #include <exception>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -57,11 +58,22 @@ std::vector<std::string> usable(std::vector<std::string> images) {
   return images;
 }
 
-// Images a second of one round over all of them, taken in turn by the threads.
-double round_rate(std::span<const std::string> images, unsigned threads, const Convert& convert) {
+// Rounds over all images.
+struct Rounds {
+  std::vector<double> rates;        // images a second
+  std::vector<double> cpu_seconds;  // of all threads, an image: what a busy machine changes less
+
+  double rate() const { return percentile(rates, 0.5); }
+  double cpu_milliseconds() const { return 1e3 * percentile(cpu_seconds, 0.5); }
+};
+
+// One more round, of images taken in turn by the threads.
+void run_round(std::span<const std::string> images, unsigned threads, const Convert& convert,
+               Rounds& rounds) {
   std::atomic<std::size_t> next = 0;
   std::vector<std::exception_ptr> failures(threads);
   const Stopwatch watch;
+  const std::clock_t cpu = std::clock();
   {
     std::vector<std::jthread> workers;
     for (unsigned i = 0; i < threads; ++i) {
@@ -77,61 +89,64 @@ double round_rate(std::span<const std::string> images, unsigned threads, const C
       });
     }
   }
-  const double seconds = watch.seconds();
+  const auto count = static_cast<double>(images.size());
+  rounds.rates.push_back(count / watch.seconds());
+  rounds.cpu_seconds.push_back(static_cast<double>(std::clock() - cpu) / CLOCKS_PER_SEC / count);
   for (const auto& failure : failures) {
     if (failure) std::rethrow_exception(failure);
   }
-  return static_cast<double>(images.size()) / seconds;
 }
 
-// Rates of each round: [0] on one thread, [1] on all.
-struct Rates {
-  std::vector<double> jpegtran[2], normalize[2];
+// On one thread, and on all.
+struct Measured {
+  Rounds jpegtran, normalize, jpegtran_all, normalize_all;
 };
 
-Rates measure(const ConvertSettings& settings, std::span<const std::string> images) {
-  const unsigned threads[2] = {1, settings.threads};
-  Rates rates;
+Measured measure(const ConvertSettings& settings, std::span<const std::string> images) {
+  Measured measured;
   const Stopwatch watch;
   do {
-    for (int i = 0; i < 2; ++i) {
-      rates.jpegtran[i].push_back(round_rate(images, threads[i], as_jpegtran));
-      rates.normalize[i].push_back(round_rate(images, threads[i], normalize));
-    }
+    run_round(images, 1, as_jpegtran, measured.jpegtran);
+    run_round(images, 1, normalize, measured.normalize);
+    run_round(images, settings.threads, as_jpegtran, measured.jpegtran_all);
+    run_round(images, settings.threads, normalize, measured.normalize_all);
   } while (watch.seconds() < settings.seconds);
-  return rates;
+  return measured;
 }
 
 void report(const ConvertSettings& settings, std::span<const std::string> images,
-            std::size_t unusable, const Rates& rates) {
+            std::size_t unusable, const Measured& measured) {
+  const auto& [jpegtran, normalize, jpegtran_all, normalize_all] = measured;
   std::uint64_t bytes = 0;
   for (const std::string& image : images) bytes += image.size();
-  const double jpegtran = percentile(rates.jpegtran[0], 0.5);
-  const double normalize = percentile(rates.normalize[0], 0.5);
-  const double jpegtran_all = percentile(rates.jpegtran[1], 0.5);
-  const double normalize_all = percentile(rates.normalize[1], 0.5);
   fmt::print("{} images of {} bytes on average, {} rounds; {} left out as no good JPEG\n",
-             images.size(), bytes / images.size(), rates.normalize[0].size(), unusable);
-  fmt::print("{:<12}{:>16}{:>24}{:>10}\n", "", "images/s, 1 thread",
-             fmt::format("images/s, {} threads", settings.threads), "speed-up");
-  fmt::print("{:<12}{:>16.1f}{:>24.1f}{:>10.2f}\n", "jpegtran", jpegtran, jpegtran_all,
-             jpegtran_all / jpegtran);
-  fmt::print("{:<12}{:>16.1f}{:>24.1f}{:>10.2f}\n", "normalize", normalize, normalize_all,
-             normalize_all / normalize);
-  fmt::print("normalize/jpegtran: {:.2f} on one thread, {:.2f} on {}\n", normalize / jpegtran,
-             normalize_all / jpegtran_all, settings.threads);
+             images.size(), bytes / images.size(), normalize.rates.size(), unusable);
+  fmt::print("{:<12}{:>20}{:>24}{:>10}{:>16}\n", "", "images/s, 1 thread",
+             fmt::format("images/s, {} threads", settings.threads), "speed-up", "CPU ms/image");
+  const auto print = [](const char* name, const Rounds& one, const Rounds& all) {
+    fmt::print("{:<12}{:>20.1f}{:>24.1f}{:>10.2f}{:>16.3f}\n", name, one.rate(), all.rate(),
+               all.rate() / one.rate(), one.cpu_milliseconds());
+  };
+  print("jpegtran", jpegtran, jpegtran_all);
+  print("normalize", normalize, normalize_all);
+  const double cpu_ratio = jpegtran.cpu_milliseconds() / normalize.cpu_milliseconds();
+  fmt::print(
+      "normalize/jpegtran in images: {:.2f} on one thread, {:.2f} on {}; {:.2f} by CPU time\n",
+      normalize.rate() / jpegtran.rate(), normalize_all.rate() / jpegtran_all.rate(),
+      settings.threads, cpu_ratio);
   const nlohmann::ordered_json result = {
       {"benchmark", "convert"},
       {"threads", settings.threads},
       {"images", images.size()},
       {"mean_bytes", bytes / images.size()},
-      {"jpegtran_images_per_second_per_core", jpegtran},
-      {"normalize_images_per_second_per_core", normalize},
-      {"ratio", normalize / jpegtran},
-      {"normalize_images_per_second", normalize_all},
-      {"ratio_of_all_threads", normalize_all / jpegtran_all},
-      {"scaling", normalize_all / normalize},
-      {"rounds", rates.normalize[0].size()},
+      {"jpegtran_images_per_second_per_core", jpegtran.rate()},
+      {"normalize_images_per_second_per_core", normalize.rate()},
+      {"ratio", normalize.rate() / jpegtran.rate()},
+      {"cpu_ratio", cpu_ratio},
+      {"normalize_images_per_second", normalize_all.rate()},
+      {"ratio_of_all_threads", normalize_all.rate() / jpegtran_all.rate()},
+      {"scaling", normalize_all.rate() / normalize.rate()},
+      {"rounds", normalize.rates.size()},
       {"peak_rss_bytes", peak_rss_bytes()},
   };
   fmt::print("{}\n", result.dump());
