@@ -5,11 +5,13 @@
 #include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 // after <cstdio>, which they need
 #include <jerror.h>
 #include <jpeglib.h>
 
+#include "pipeline/convert/jpeg_symbols.h"
 #include "storage/tfrecord.h"
 
 namespace bit::pipeline {
@@ -147,6 +149,12 @@ std::uint32_t restart_interval(std::uint32_t mcus_per_row) {
 
 std::vector<std::byte> transcode_jpeg(std::span<const std::byte> file,
                                       const TranscodeOptions& options) {
+  if (auto transcoded = transcode_symbols(file, options)) return *std::move(transcoded);
+  return transcode_with_libjpeg(file, options);
+}
+
+std::vector<std::byte> transcode_with_libjpeg(std::span<const std::byte> file,
+                                              const TranscodeOptions& options) {
   Transcoder transcoder{};
   const TranscoderGuard guard(transcoder);
   if (transcode(transcoder, file, options)) {

@@ -20,6 +20,12 @@ struct TranscodeOptions {
 std::vector<std::byte> transcode_jpeg(std::span<const std::byte> file,
                                       const TranscodeOptions& options);
 
+// The same through libjpeg's coefficients, whatever the file: the way for all that is not an
+// ordinary baseline file, and what the faster way (jpeg_symbols.h) is checked against. Does as
+// jpegtran -copy none -optimize -restart.
+std::vector<std::byte> transcode_with_libjpeg(std::span<const std::byte> file,
+                                              const TranscodeOptions& options);
+
 // MCUs (the blocks that are coded together) between restart markers: the smallest divisor of
 // `mcus_per_row` that is at least 4, so that every row of MCUs starts an interval; the whole row
 // when there is none. 4 is where finer intervals stop paying for their bytes.

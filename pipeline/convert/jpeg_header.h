@@ -1,0 +1,53 @@
+// What stands before the coded data of a sequential JPEG (ITU-T T.81 §B.2), read and written.
+// Reading knows the ordinary file only: one 8-bit Huffman-coded scan of all its components.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "pipeline/convert/jpeg_huffman.h"
+
+namespace bit::pipeline {
+
+enum class JpegColors { kGrey, kYcc, kRgb, kCmyk, kYcck };
+
+struct JpegComponent {
+  std::uint8_t id = 0;
+  std::uint8_t horizontal = 1, vertical = 1;  // sampling factors, 1..4: blocks in an MCU
+  std::uint8_t quantization = 0;              // table, 0..3
+  std::uint8_t dc = 0, ac = 0;                // Huffman tables, 0..3
+};
+
+struct JfifMarker {
+  std::uint8_t major = 1, minor = 1;  // version
+  std::uint8_t unit = 0;
+  std::uint16_t x_density = 1, y_density = 1;
+};
+
+struct JpegHeader {
+  std::uint16_t width = 0, height = 0;    // pixels
+  std::vector<JpegComponent> components;  // 1, 3 or 4
+  std::array<std::optional<std::array<std::uint8_t, 64>>, 4> quantization;
+  std::array<std::optional<HuffmanTable>, 4> dc, ac;
+  std::uint32_t restart_interval = 0;  // MCUs; 0: none
+  std::optional<JfifMarker> jfif;
+  std::optional<std::uint8_t> adobe;  // the colour transform of the Adobe marker
+  std::size_t size = 0;               // bytes of the file before the coded data
+};
+
+// Nothing when the file is damaged or not ordinary, from its progressive mode to an MCU of more
+// than ten blocks; every table that a component names is there.
+std::optional<JpegHeader> read_jpeg_header(std::span<const std::byte> file);
+
+// As libjpeg guesses them (jdapimin.c, default_decompress_parms).
+JpegColors jpeg_colors(const JpegHeader& header);
+
+// As jpeg_write_coefficients of libjpeg does for a source with this header: JFIF or Adobe marker by
+// the colours, whatever the source had; four components without Adobe marker stay so.
+void write_jpeg_header(const JpegHeader& header, std::vector<std::byte>& out);
+
+}  // namespace bit::pipeline
