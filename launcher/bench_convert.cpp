@@ -32,24 +32,24 @@ struct ConvertSettings {
   double seconds = 20;
 };
 
-using Convert = std::function<void(std::span<const std::byte>, pipeline::JpegDecoder&)>;
+using Convert = std::function<void(std::span<const std::byte>, pipeline::ImageNormalizer&)>;
 
-void as_jpegtran(std::span<const std::byte> file, pipeline::JpegDecoder&) {
+void as_jpegtran(std::span<const std::byte> file, pipeline::ImageNormalizer&) {
   pipeline::transcode_with_libjpeg(file, {});
 }
 
-void normalize(std::span<const std::byte> file, pipeline::JpegDecoder& decoder) {
-  pipeline::normalize_image(file, pipeline::JpegMode::kLossless, decoder);
+void normalize(std::span<const std::byte> file, pipeline::ImageNormalizer& normalizer) {
+  normalizer.normalize(file);
 }
 
 // Without those that are no JPEG, whatever their name, or damaged: they end early.
 std::vector<std::string> usable(std::vector<std::string> images) {
-  pipeline::JpegDecoder decoder;
+  pipeline::ImageNormalizer normalizer({});
   std::erase_if(images, [&](const std::string& image) {
     const auto file = std::as_bytes(std::span(image));
     try {
-      as_jpegtran(file, decoder);
-      normalize(file, decoder);
+      as_jpegtran(file, normalizer);
+      normalize(file, normalizer);
       return false;
     } catch (const storage::DataError&) {
       return true;
@@ -79,9 +79,9 @@ void run_round(std::span<const std::string> images, unsigned threads, const Conv
     for (unsigned i = 0; i < threads; ++i) {
       workers.emplace_back([&, i] {
         try {
-          pipeline::JpegDecoder decoder;
+          pipeline::ImageNormalizer normalizer({});
           for (std::size_t image; (image = next.fetch_add(1)) < images.size();) {
-            convert(std::as_bytes(std::span(images[image])), decoder);
+            convert(std::as_bytes(std::span(images[image])), normalizer);
           }
         } catch (...) {
           failures[i] = std::current_exception();
