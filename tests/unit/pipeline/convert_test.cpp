@@ -17,7 +17,7 @@ TEST_F(Convert, output_is_byte_identical_for_any_number_of_threads) {
     wanted.threads = threads;
     EXPECT_TRUE(run(wanted).published);
     const auto files = contents(wanted.output);
-    EXPECT_EQ(files.size(), 3u * 2 + 5);  // shards, sidecars, index, dataset.json, TFDS's three
+    EXPECT_EQ(files.size(), 3u * 2 + 5);  // shards, sidecars, index, dataset.json, three of TFDS
     if (threads == 1) expected = files;
     EXPECT_EQ(files, expected) << threads << " threads";
   }
