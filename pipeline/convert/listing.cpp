@@ -251,6 +251,10 @@ std::vector<std::byte> Listing::read(const ListedImage& image) const {
   return bytes;
 }
 
+void Listing::will_need(const ListedImage& image) const {
+  if (image.bytes != kWholeFile) container(image)->will_need(image.offset, image.bytes);
+}
+
 std::vector<QuarantinedImage> Listing::problems() const {
   std::vector<QuarantinedImage> problems;
   for (const auto& problem : listing_.problems()) {

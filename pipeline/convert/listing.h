@@ -80,6 +80,9 @@ class Listing {
   // when the container ends inside the image.
   std::vector<std::byte> read(const ListedImage& image) const;
 
+  // Tells the operating system that read() will follow. Nothing for images that are whole files.
+  void will_need(const ListedImage& image) const;
+
   // Position: label. Empty when the input numbers its classes without naming them.
   const std::vector<std::string>& class_names() const { return class_names_; }
   std::vector<QuarantinedImage> problems() const;

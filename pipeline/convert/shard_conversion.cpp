@@ -172,17 +172,22 @@ void convert_in_turn(const ShardsToConvert& what, std::span<const std::uint32_t>
     ends.push_back((ends.empty() ? 0 : ends.back()) + first_position(shard + 1) -
                    first_position(shard));
   }
+  const auto image_at = [&](std::uint64_t number) {  // number < ends.back()
+    const auto at = static_cast<std::size_t>(std::ranges::upper_bound(ends, number) - ends.begin());
+    const std::uint64_t before = at == 0 ? 0 : ends[at - 1];
+    return what.order(first_position(shards[at]) + number - before);
+  };
+  const std::uint64_t ahead = std::uint64_t{threads} * kWindowPerThread;
   OrderedWindow<ConvertedImage> converted(
       ends.back(), threads, threads * kWindowPerThread, memory,
       [](const ConvertedImage& image) { return image.record.size(); },
       [&]() -> OrderedWindow<ConvertedImage>::Worker {
         auto normalizer = std::make_shared<ImageNormalizer>(what.image);
         return [&, normalizer](std::uint64_t number) {
-          const auto lane_shard = std::ranges::upper_bound(ends, number) - ends.begin();
-          const auto at = static_cast<std::size_t>(lane_shard);
-          const std::uint64_t before = at == 0 ? 0 : ends[at - 1];
-          const std::uint64_t position = first_position(shards[at]) + number - before;
-          return convert_image(what, what.order(position), *normalizer);
+          if (number + ahead < ends.back()) {
+            what.listing.will_need(what.listing.image(image_at(number + ahead)));
+          }
+          return convert_image(what, image_at(number), *normalizer);
         };
       });
   Journal journal(what.files, what.staging);
