@@ -31,8 +31,9 @@ bool is_tar(std::string_view path) {
   return ends_in(path, std::array<std::string_view, 3>{".tar", ".tar.gz", ".tgz"});
 }
 bool is_list(std::string_view path) {
-  return ends_in(path,
-                 std::array<std::string_view, 5>{".csv", ".tsv", ".txt", ".jsonl", ".ndjson"});
+  return ends_in(
+      path, std::array<std::string_view, 10>{".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".csv.gz",
+                                             ".tsv.gz", ".txt.gz", ".jsonl.gz", ".ndjson.gz"});
 }
 
 // Whether a file is named as TFRecord files are: `tfrecord` in its name, or -00000-of-00016.
@@ -88,6 +89,18 @@ InputFormat format_of_tars(storage::FileSystem& files, const std::string& first)
   return looks_like_webdataset(files, first) ? InputFormat::kWebDataset : InputFormat::kTar;
 }
 
+// A folder of versions, as TensorFlow Datasets has it, is not one of classes. All of them hold
+// TFRecords if the first does.
+void refuse_parent_of_tfrecords(storage::FileSystem& files, const std::string& directory) {
+  const auto entries = files.list(directory);
+  const auto first = std::ranges::find(entries, true, &storage::DirectoryEntry::is_directory);
+  if (first == entries.end()) return;
+  const std::string below = directory + "/" + first->name;
+  if (!describes_tfrecords(files, below)) return;
+  throw std::invalid_argument("--input " + directory + ": TFRecord files are in " + below +
+                              ": is that the input you mean?");
+}
+
 InputFormat format_of_directory(storage::FileSystem& files, const InputOptions& options,
                                 const std::string& directory) {
   if (describes_tfrecords(files, directory)) return InputFormat::kTfrecord;
@@ -95,6 +108,7 @@ InputFormat format_of_directory(storage::FileSystem& files, const InputOptions& 
     return format_of_tars(files, tars.front());
   }
   if (!files_in(files, directory, is_tfrecord).empty()) return InputFormat::kTfrecord;
+  refuse_parent_of_tfrecords(files, directory);
   return options.labels_file.empty() ? InputFormat::kFolders : InputFormat::kTar;
 }
 
