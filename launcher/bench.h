@@ -10,6 +10,9 @@ int bench_records(int argc, char** argv);
 // From JPEG bytes in memory to the training square, without files, queues or batches.
 int bench_decode(int argc, char** argv);
 
+// Lossless normalising of JPEG files in memory, beside jpegtran's library calls.
+int bench_convert(int argc, char** argv);
+
 // The whole loader, as training uses it: endless epochs of decoded batches.
 int bench_loader(int argc, char** argv);
 

@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
-#include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <exception>
@@ -24,7 +23,6 @@
 #include "pipeline/loader.h"
 #include "storage/dataset.h"
 #include "storage/example.h"
-#include "storage/file.h"
 #include "storage/tfrecord.h"
 
 namespace bit::launcher {
@@ -67,32 +65,6 @@ std::vector<std::string> read_split(const DecodeSettings& settings) {
     const auto encoded = storage::parse_image_example(record.data).encoded;
     images.emplace_back(reinterpret_cast<const char*>(encoded.data()), encoded.size());
   }
-  return images;
-}
-
-// Paths of the JPEG files below `folder`.
-void find_images(storage::FileSystem& files, const std::string& folder,
-                 std::vector<std::string>& paths) {
-  for (const auto& entry : files.list(folder)) {
-    const std::string path = folder + "/" + entry.name;
-    if (entry.is_directory) {
-      find_images(files, path, paths);
-      continue;
-    }
-    std::string name = entry.name;
-    std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (name.ends_with(".jpg") || name.ends_with(".jpeg")) paths.push_back(path);
-  }
-}
-
-std::vector<std::string> read_folder(const DecodeSettings& settings) {
-  auto& files = storage::posix_file_system();
-  std::vector<std::string> paths, images;
-  find_images(files, settings.images, paths);
-  std::sort(paths.begin(), paths.end());
-  paths.resize(std::min<std::size_t>(paths.size(), settings.limit));
-  for (const std::string& path : paths) images.push_back(storage::read_file(files, path));
   return images;
 }
 
@@ -204,7 +176,8 @@ int bench_decode(int argc, char** argv) {
       ->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
   warn_of_threads(settings.threads);
-  const auto images = settings.data.empty() ? read_folder(settings) : read_split(settings);
+  const auto images = settings.data.empty() ? read_jpeg_folder(settings.images, settings.limit)
+                                            : read_split(settings);
   if (images.empty()) {
     throw storage::DataError((settings.data.empty() ? settings.images : settings.data) +
                              ": no images");

@@ -4,12 +4,33 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <thread>
 
 #include "launcher/words.h"
+#include "storage/file.h"
 
 namespace bit::launcher {
+namespace {
+
+// Paths of the JPEG files below `folder`.
+void find_images(storage::FileSystem& files, const std::string& folder,
+                 std::vector<std::string>& paths) {
+  for (const auto& entry : files.list(folder)) {
+    const std::string path = folder + "/" + entry.name;
+    if (entry.is_directory) {
+      find_images(files, path, paths);
+      continue;
+    }
+    std::string name = entry.name;
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (name.ends_with(".jpg") || name.ends_with(".jpeg")) paths.push_back(path);
+  }
+}
+
+}  // namespace
 
 void warn_of_threads(std::uint64_t threads) {
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
@@ -28,6 +49,16 @@ std::uint64_t peak_rss_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+std::vector<std::string> read_jpeg_folder(const std::string& folder, std::uint64_t limit) {
+  auto& files = storage::posix_file_system();
+  std::vector<std::string> paths, images;
+  find_images(files, folder, paths);
+  std::sort(paths.begin(), paths.end());
+  paths.resize(std::min<std::size_t>(paths.size(), limit));
+  for (const std::string& path : paths) images.push_back(storage::read_file(files, path));
+  return images;
 }
 
 }  // namespace bit::launcher

@@ -1,8 +1,9 @@
-// What the benchmarks share: percentiles, warnings and the memory they took.
+// What the benchmarks share: percentiles, images, warnings and the memory they took.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "launcher/command_line.h"
@@ -18,6 +19,10 @@ double percentile(std::vector<double> values, double share);
 
 // Most memory this process ever held (getrusage), in bytes.
 std::uint64_t peak_rss_bytes();
+
+// The content of the first `limit` .jpg and .jpeg files in `folder` or below it, by path. Throws
+// storage::StorageError.
+std::vector<std::string> read_jpeg_folder(const std::string& folder, std::uint64_t limit);
 
 class Stopwatch {
  public:

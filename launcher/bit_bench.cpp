@@ -22,9 +22,10 @@ struct Benchmark {
   std::string_view what;
 };
 
-constexpr std::array<Benchmark, 6> kBenchmarks = {{
+constexpr std::array<Benchmark, 7> kBenchmarks = {{
     {"records", bench_records, "records a second of a split, with and without checksums"},
     {"decode", bench_decode, "images a second from JPEG bytes in memory to the training square"},
+    {"convert", bench_convert, "images a second of rewriting JPEG files for a dataset"},
     {"loader", bench_loader, "images a second of the whole loader"},
     {"step", bench_step, "images a second of forward, backward and update"},
     {"allreduce", bench_allreduce, "seconds of a sum over all ranks, by size (under mpirun)"},

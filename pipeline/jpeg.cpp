@@ -49,6 +49,8 @@ struct JpegSession {
 
   // False: `reason` says why, and the session can open the next image.
   bool create();
+  // On a new libjpeg object: one that is used again keeps the tables of the image before, and a
+  // file that lacks its own would be decoded by those.
   bool open(std::span<const std::byte> jpeg);
   bool start(std::uint32_t x, std::uint32_t width, std::uint32_t skipped_rows);
   bool read_row(std::uint8_t* row);
@@ -141,6 +143,8 @@ JpegSession::JpegSession() {
 
 bool JpegSession::create() {
   if (setjmp(failed) != 0) return false;
+  if (created) jpeg_destroy_decompress(&info);
+  created = false;
   jpeg_create_decompress(&info);
   created = true;
   info.src = &source;
@@ -149,11 +153,11 @@ bool JpegSession::create() {
 }
 
 bool JpegSession::open(std::span<const std::byte> jpeg) {
+  if (!create()) return false;
   if (setjmp(failed) != 0) {
     abort();
     return false;
   }
-  abort();  // whatever was open
   header_read = false;
   source.next_input_byte = reinterpret_cast<const JOCTET*>(jpeg.data());
   source.bytes_in_buffer = jpeg.size();

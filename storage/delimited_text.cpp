@@ -12,7 +12,9 @@ std::string at_line(const std::string& path, std::uint64_t line, const std::stri
 }
 
 TextWindow::TextWindow(const ReadableFile& file, std::size_t read_bytes)
-    : file_(file), read_bytes_(std::max(read_bytes, std::size_t{4})), buffer_(read_bytes_) {}
+    : file_(file),
+      read_bytes_(std::max<std::size_t>(std::min<std::uint64_t>(read_bytes, file.size()), 4)),
+      buffer_(read_bytes_) {}
 
 bool TextWindow::more(std::uint64_t line) {
   const std::size_t kept = buffered_ - taken_;

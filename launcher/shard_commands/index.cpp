@@ -13,7 +13,6 @@
 #include "launcher/shard_commands/commands.h"
 #include "launcher/shard_commands/progress_line.h"
 #include "launcher/words.h"
-#include "pipeline/convert/tfds_files.h"
 #include "storage/dataset_manifest.h"
 #include "storage/file_patterns.h"
 #include "storage/index_shards.h"
@@ -176,7 +175,6 @@ void index_split(const std::string& directory, const std::string& split,
   summary.split.set_index_hash(summary.index.write(
       files, directory + "/" + storage::index_file_name(manifest.name(), split)));
   storage::replace_split(manifest, summary.split);
-  pipeline::write_tfds_files(files, directory, manifest);
   storage::write_manifest(files, directory, manifest);
   fmt::print("{}: {} records, {}, in {} shard{}\n", split, grouped(summary.split.records()),
              human_bytes(summary.bytes), names.size(), names.size() == 1 ? "" : "s");

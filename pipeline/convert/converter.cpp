@@ -298,8 +298,8 @@ void Conversion::merge() const {
       std::ranges::copy(listing_.image(image).labels, std::back_inserter(labels));
     }
     std::ranges::sort(labels);
-    const auto repeated = std::ranges::unique(labels);
-    group.mutable_labels()->Assign(labels.begin(), repeated.begin());
+    labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+    group.mutable_labels()->Assign(labels.begin(), labels.end());
   }
   storage::write_file_atomically(files_, merged_path(staging_), merged.SerializeAsString());
 }
@@ -335,8 +335,7 @@ std::vector<DuplicateImages> Conversion::duplicates() const {
       std::ranges::copy(image.labels, std::back_inserter(group.labels));
     }
     std::ranges::sort(group.labels);
-    const auto repeated = std::ranges::unique(group.labels);
-    group.labels.erase(repeated.begin(), repeated.end());
+    group.labels.erase(std::unique(group.labels.begin(), group.labels.end()), group.labels.end());
   };
   if (options_.merge_duplicates) {
     schemas::MergedImages merged;

@@ -119,8 +119,7 @@ std::string ListingWriter::spool_path(std::uint64_t number) const {
 void ListingWriter::add(const ListedImage& image) {
   std::vector<std::int32_t> labels = image.labels;
   std::ranges::sort(labels);
-  const auto repeated = std::ranges::unique(labels);
-  labels.erase(repeated.begin(), repeated.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
   const bool whole = image.bytes == kWholeFile;
   buffer_.clear();
   put(buffer_, image.container);

@@ -146,10 +146,11 @@ std::unique_ptr<Input> open_tfrecords(storage::FileSystem& files, const InputOpt
     auto split = find_tfrecord_split(files, first, options.source_split);
     records.paths = std::move(split.shards);
     records.class_names = split.classes.names;
-    if (classes.names.empty()) classes = std::move(split.classes);
+    if (classes.names.empty()) classes = split.classes;
   } else if (source.directory) {
     records.paths = files_in(files, first, is_tfrecord);
   }
+  if (records.class_names.empty()) records.class_names = classes.names;
   storage::check_shard_sets(records.paths);
   return std::make_unique<TfrecordInput>(files, std::move(records));
 }

@@ -67,7 +67,8 @@ TEST_F(InterruptedConvert, killed_at_any_moment_the_same_command_gives_the_same_
 }
 
 TEST_F(InterruptedConvert, what_was_done_is_not_done_again) {
-  const auto wanted = options();
+  auto wanted = options();
+  wanted.threads = 1;  // one shard after the other: the same changes every time
   test::FaultyFileSystem straight(storage::posix_file_system());
   run(wanted, straight);
   const auto creations = [](const test::FaultyFileSystem& files, const std::string& what) {
@@ -80,7 +81,7 @@ TEST_F(InterruptedConvert, what_was_done_is_not_done_again) {
   std::size_t crash_at = 0;
   while (straight.changes()[crash_at].find("journal/2.tmp") == std::string::npos) ++crash_at;
   auto single = options("again");
-  single.threads = 1;  // one shard after the other
+  single.threads = 1;
   test::FaultyFileSystem stopped(storage::posix_file_system());
   stopped.crash_at = crash_at;
   EXPECT_THROW(run(single, stopped), test::Crash);

@@ -17,7 +17,7 @@ TEST_F(Convert, output_is_byte_identical_for_any_number_of_threads) {
     wanted.threads = threads;
     EXPECT_TRUE(run(wanted).published);
     const auto files = contents(wanted.output);
-    EXPECT_EQ(files.size(), 3u * 2 + 2);  // shards, sidecars, index, dataset.json
+    EXPECT_EQ(files.size(), 3u * 2 + 5);  // shards, sidecars, index, dataset.json, three of TFDS
     if (threads == 1) expected = files;
     EXPECT_EQ(files, expected) << threads << " threads";
   }
@@ -162,7 +162,7 @@ TEST_F(Convert, an_existing_split_is_replaced_only_when_asked) {
   EXPECT_EQ(contents(directory_ / "data"), before);
   again.overwrite = true;
   EXPECT_TRUE(run(again).published);
-  EXPECT_EQ(contents(directory_ / "data").size(), 2u * 2 + 2);
+  EXPECT_EQ(contents(directory_ / "data").size(), 2u * 2 + 5);
   EXPECT_TRUE(problems(directory_ / "data").empty());
 }
 

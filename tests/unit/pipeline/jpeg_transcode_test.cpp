@@ -37,9 +37,9 @@ bool ordinary(const JpegOptions& options) { return !options.progressive && !opti
 
 std::size_t find(const File& file, std::string_view bytes) {
   const auto wanted = std::as_bytes(std::span(bytes));
-  const auto found = std::ranges::search(file, wanted);
-  EXPECT_FALSE(found.empty());
-  return static_cast<std::size_t>(found.begin() - file.begin());
+  const auto found = std::search(file.begin(), file.end(), wanted.begin(), wanted.end());
+  EXPECT_NE(found, file.end());
+  return static_cast<std::size_t>(found - file.begin());
 }
 
 // Without the segment that starts with these bytes.

@@ -248,5 +248,24 @@ TEST_F(ListFileTest, that_is_broken_is_refused_with_the_line) {
               HasSubstr("missing.csv"));
 }
 
+// The samples that the fuzz target runs over too.
+TEST_F(ListFileTest, of_the_samples_is_used_or_not_as_its_name_says) {
+  int samples = 0;
+  for (const auto& sample : files_.list(BIT_SOURCE_DIR "/tests/data/list_file")) {
+    ListFileOptions options;
+    options.path = BIT_SOURCE_DIR "/tests/data/list_file/" + sample.name;
+    if (sample.name == "good_tabs.tsv") options.columns = {{"path", "photo"}};
+    ListFile input(files_, options);
+    bool good = false;
+    try {
+      good = problems(list(input)).empty();
+    } catch (const storage::DataError&) {
+    }
+    EXPECT_EQ(good, sample.name.starts_with("good_")) << sample.name;
+    ++samples;
+  }
+  EXPECT_EQ(samples, 24);
+}
+
 }  // namespace
 }  // namespace bit::pipeline

@@ -175,6 +175,24 @@ TEST_F(LoaderTest, drops_what_it_read_from_the_page_cache_when_asked_or_when_mem
   }
 }
 
+// The first batch takes 18 MB side by side, more than is read at once: bytes behind an image's end
+// do not change it.
+TEST_F(LoaderTest, gives_the_same_images_when_a_chunk_takes_several_reads) {
+  const EvaluationOrder order(kRecords, 24);
+  const auto evaluate = [&](const storage::Dataset& data) {
+    Loader loader(data, order, evaluation_plan(20, kSize), options(0, 2));
+    auto batches = all_batches(loader);
+    EXPECT_GE(loader.counters().bytes_read, data.location(30).offset);
+    return batches;
+  };
+  const auto expected = evaluate(dataset());
+  const auto padded = evaluate(dataset([](auto& records) {
+    for (std::size_t i = 0; i < 24; ++i) records[i].image.resize(750'000);
+  }));
+  EXPECT_EQ(padded, expected);
+  EXPECT_TRUE(padded.front().bad_records.empty());
+}
+
 TEST_F(LoaderTest, keeps_to_its_memory_limit_and_to_one_chunk_of_each_lane_when_that_is_more) {
   const storage::Dataset data = dataset();
   const auto expected = train(data, options(0, 30));

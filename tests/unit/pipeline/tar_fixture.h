@@ -32,9 +32,9 @@ struct Seen {
   bool operator==(const Seen&) const = default;
 };
 // Without the bytes.
-inline void PrintTo(const Seen& seen, std::ostream* out) {
-  *out << seen.key << " " << testing::PrintToString(seen.labels) << ", " << seen.bytes.size()
-       << " bytes";
+inline std::ostream& operator<<(std::ostream& out, const Seen& seen) {
+  return out << seen.key << " " << testing::PrintToString(seen.labels) << ", " << seen.bytes.size()
+             << " bytes";
 }
 
 class TarFixture : public testing::Test {

@@ -15,9 +15,9 @@ namespace bit::storage {
 bool operator==(const TarMember& a, const TarMember& b) {
   return a.name == b.name && a.offset == b.offset && a.bytes == b.bytes && a.type == b.type;
 }
-void PrintTo(const TarMember& member, std::ostream* out) {
-  *out << member.name << " at " << member.offset << ", " << member.bytes << " bytes, type "
-       << static_cast<int>(member.type);
+std::ostream& operator<<(std::ostream& out, const TarMember& member) {
+  return out << member.name << " at " << member.offset << ", " << member.bytes << " bytes, type "
+             << static_cast<int>(member.type);
 }
 
 namespace {
