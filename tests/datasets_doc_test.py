@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True  # no files in the source tree
 import datasets_layouts
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.M | re.S)
