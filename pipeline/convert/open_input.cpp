@@ -124,6 +124,29 @@ InputFormat find_format(storage::FileSystem& files, const InputOptions& options,
                               ": its name does not say what it is; --format does");
 }
 
+// An option that the input has no use for would leave out what it was given for.
+void refuse_unused(const InputOptions& options, InputFormat format) {
+  const auto only_for = [&](const char* option, bool given, InputFormat owner, const char* what) {
+    if (!given || format == owner) return;
+    throw std::invalid_argument(std::string(option) + " is for " + what + ", which --input is not");
+  };
+  constexpr const char* kLists = "list files";
+  constexpr const char* kTars = "tars and folders of images without classes";
+  constexpr const char* kWebDatasets = "WebDataset tars";
+  only_for("--root", !options.root.empty(), InputFormat::kList, kLists);
+  only_for("--column", !options.columns.empty(), InputFormat::kList, kLists);
+  only_for("--header", options.header.has_value(), InputFormat::kList, kLists);
+  only_for("--label-separator", !options.label_separator.empty(), InputFormat::kList, kLists);
+  only_for("--path-prefix", !options.path_prefix.empty(), InputFormat::kList, kLists);
+  only_for("--path-suffix", !options.path_suffix.empty(), InputFormat::kList, kLists);
+  only_for("--labels", !options.labels_file.empty(), InputFormat::kTar, kTars);
+  only_for("--json-label", !options.json_label.empty(), InputFormat::kWebDataset, kWebDatasets);
+  only_for("--text-labels", options.text_labels, InputFormat::kWebDataset, kWebDatasets);
+  if (!options.label_names_file.empty() && options.labels_file.empty()) {
+    throw std::invalid_argument("--label-names names the numbers in --labels, which is not given");
+  }
+}
+
 std::unique_ptr<Input> open_list(storage::FileSystem& files, const InputOptions& options,
                                  const Source& source) {
   if (source.paths.size() != 1) throw std::invalid_argument("--input: one list file at a time");
@@ -210,7 +233,9 @@ OpenedInput open_input(storage::FileSystem& files, const InputOptions& options) 
   OpenedInput opened;
   const Source source = find_source(files, options);
   if (!options.classes_file.empty()) opened.classes = read_class_list(files, options.classes_file);
-  switch (find_format(files, options, source)) {
+  const InputFormat format = find_format(files, options, source);
+  refuse_unused(options, format);
+  switch (format) {
     case InputFormat::kList:
       opened.input = open_list(files, options, source);
       break;
