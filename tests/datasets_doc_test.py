@@ -51,6 +51,21 @@ CLASSES = {"imagenet": SYNSETS, "devkit": SYNSETS, "kaggle": SYNSETS, "fall11": 
            "wds-tags": ["cat", "dog", "hen"], "pets-tfds": ["cat", "dog", "hen"], "tpu": SYNSETS[:4], "merged": SYNSETS[:4],
            "again": SYNSETS[:4], "pets": ["cat", "dog"]}
 
+# What people get wrong with these datasets: options, exit code, what has to be said.
+MISTAKES = [
+    ("--input imagenet/ILSVRC2012_img_val.tar", 65, "no list of their labels (--labels)"),
+    ("--input imagenet/ILSVRC2012_img_val.tar --labels imagenet/synsets.txt", 65, "10 labels, but"),
+    ("--input tensorflow_datasets/pets", 2, "is that the input you mean?"),
+    ("--input tensorflow_datasets/pets/1.0.0 --source-split validation", 65, "no split `validation`, but train, test"),
+    ("--input 'wds/train-{000000..000005}.tar'", 65, "2 files are missing: wds/train-000004.tar, wds/train-000005.tar"),
+    ("--input wds --labels photos/classes.txt", 2, "--labels is for tars and folders of images without classes"),
+    ("--input photos/one.csv --label-names photos/classes.txt", 2, "--label-names names the numbers in --labels"),
+    ("--input photos/one.csv --json-label tags", 2, "--json-label is for WebDataset tars"),
+    ("--input kaggle/LOC_val_solution.csv", 65, "no column is known to be the labels: say which with --column"),
+    ("--input openimages/oidv7-train-annotations-human-imagelabels.csv", 65, "bad: ... 3 more"),
+    ("--input imagenet21k/winter21_whole.tar.gz --shards 99", 2, "there are only 21 images"),
+]
+
 
 def varint(message, at):
     """(number at `at`, where it ends)"""
@@ -162,6 +177,14 @@ def check_reports(work, environment):
     assert not (work / "shards/try/dataset.json").exists(), "a dry run leaves nothing"
 
 
+def check_mistakes(work, environment):
+    for i, (options, code, said) in enumerate(MISTAKES):
+        done = run(f"bit-shard convert {options} --output mistakes/{i} --name n --split train", work, environment)
+        assert done.returncode == code and said in done.stdout, f"{options}: exit code {done.returncode}: {done.stdout}"
+    # The last one was listed, and copied, in vain.
+    assert not (work / f"mistakes/{len(MISTAKES) - 1}/.n-train.partial").exists()
+
+
 def main(root, programs):
     with tempfile.TemporaryDirectory(prefix="bit-datasets-") as name:
         work = pathlib.Path(name)
@@ -180,6 +203,7 @@ def main(root, programs):
         if found:
             return 1
         check_reports(work, environment)
+        check_mistakes(work, environment)
     print(f"{count} blocks ran, {len(OUTCOME)} datasets are as they should be")
     return 0
 
