@@ -75,6 +75,9 @@ struct Source {
 Source find_source(storage::FileSystem& files, const InputOptions& options) {
   Source source;
   for (const std::string& pattern : options.paths) {
+    if (pattern.find_first_of("*?[{@") == std::string::npos && !files.exists(pattern)) {
+      throw std::invalid_argument("--input " + pattern + ": there is no such file or directory");
+    }
     for (auto& path : storage::expand_pattern(files, pattern)) {
       while (path.size() > 1 && path.back() == '/') path.pop_back();
       source.paths.push_back(std::move(path));

@@ -150,11 +150,14 @@ TEST_F(ShardCli, names_cannot_become_markup_of_the_page) {
   EXPECT_THAT(page, testing::Not(HasSubstr("<b>\"hat")));
 }
 
-TEST_F(ShardCli, the_same_command_again_says_that_the_split_exists) {
+TEST_F(ShardCli, the_same_command_again_does_nothing_and_another_one_is_refused) {
   ASSERT_EQ(convert().exit_code, 0);
   const auto again = convert();
-  EXPECT_EQ(again.exit_code, 2);
-  EXPECT_THAT(last_line(again.err), HasSubstr("split `test` exists in "));
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.out, HasSubstr("test: complete already: 372 records"));
+  const auto other = convert({"--seed", "1"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(last_line(other.err), HasSubstr("split `test` exists in "));
   EXPECT_EQ(convert({"--overwrite"}).exit_code, 0);
 }
 
@@ -173,10 +176,10 @@ TEST_F(ShardCli, mistakes_on_the_command_line_end_with_2_and_one_sentence) {
     EXPECT_THAT(last_line(result.err), testing::StartsWith("bit-shard: error: "));
   }
   EXPECT_EQ(convert({"--threads", "0"}).exit_code, 2);
-  for (const char* mode : {"lossy", "0"}) {
+  for (const char* mode : {"lossles", "0"}) {
     const auto result = convert({"--jpeg", mode});
     EXPECT_EQ(result.exit_code, 2);
-    EXPECT_THAT(result.err, HasSubstr("expected keep or lossless"));
+    EXPECT_THAT(result.err, HasSubstr("expected keep, lossless or lossy"));
   }
 }
 
