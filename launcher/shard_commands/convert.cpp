@@ -120,7 +120,8 @@ class ConvertRun {
     print_line(fmt::format(
         "{} in {} ({}){}", counted(conversion.listing().images(), "image"),
         names.empty() ? "numbered classes"
-                      : fmt::format("{} classes ({})", names.size(), first_names(names)),
+                      : fmt::format("{} class{} ({})", grouped(names.size()),
+                                    names.size() == 1 ? "" : "es", first_names(names)),
         opened_.input->kind(), input_.paths.size() == 1 ? " in " + input_.paths.front() : ""));
     if (preparation == Preparation::kRestarted) {
       print_line("the input or the options have changed since it was stopped: it starts over");
@@ -173,9 +174,10 @@ class ConvertRun {
   void print_plan(const Conversion& conversion) const {
     const auto sizes = conversion.shard_sizes();
     const auto [least, most] = std::ranges::minmax(sizes.images);
-    print_line(fmt::format("{} of {} to {} each, {} in all ({} free in {})",
-                           counted(conversion.shards(), "shard"), grouped(least),
-                           counted(most, "image"), human_bytes(sizes.bytes),
+    print_line(fmt::format("{} of {}{} each, {} in all ({} free in {})",
+                           counted(conversion.shards(), "shard"),
+                           least == most ? "" : grouped(least) + " to ", counted(most, "image"),
+                           human_bytes(sizes.bytes),
                            human_bytes(files_.free_bytes(options_.output)), options_.output));
     const auto problems = conversion.listing().problems();
     if (!problems.empty()) {
@@ -186,7 +188,13 @@ class ConvertRun {
   }
 
   void print_report(const ConvertReport& report) const {
-    for (const auto& image : report.bad) fmt::print("bad: {}: {}\n", image.path, image.reason);
+    constexpr std::size_t kShown = 20;
+    for (std::size_t i = 0; i < report.bad.size() && i < kShown; ++i) {
+      fmt::print("bad: {}: {}\n", report.bad[i].path, report.bad[i].reason);
+    }
+    if (report.bad.size() > kShown) {
+      fmt::print("bad: ... {} more\n", grouped(report.bad.size() - kShown));
+    }
     if (!report.bad.empty()) {
       fmt::print("{} listed in {}/quarantine.jsonl\n",
                  report.bad.size() == 1 ? "It is" : "They are", options_.output);
@@ -211,11 +219,14 @@ class ConvertRun {
     if (report.bad.size() <= options_.max_bad) {
       throw storage::DataError(input + ": no image can be used; nothing is published");
     }
+    // Problems of the input are not among the listed images.
+    const std::uint64_t problems = conversion_->listing().problems().size();
+    const std::uint64_t all = conversion_->listing().images() + problems;
     throw storage::DataError(fmt::format(
-        "{}: {} of {}{} cannot be used, and --max-bad is {}; nothing is published "
+        "{}: {} of {} cannot be used, and --max-bad is {}; nothing is published "
         "(--max-bad {} leaves them out)",
-        input, grouped(report.bad.size()), counted(conversion_->listing().images(), "image"),
-        conversion_->listing().problems().empty() ? "" : " and problems of the input",
+        input, grouped(report.bad.size()),
+        problems == 0 ? counted(all, "image") : grouped(all) + " images and empty classes",
         options_.max_bad, report.bad.size()));
   }
 

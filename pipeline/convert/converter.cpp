@@ -145,6 +145,14 @@ Listing list(Input& input, LabelNames& labels, storage::FileSystem& files,
   return listing;
 }
 
+// What was listed in vain goes, as copies of compressed input can be large.
+void remove_listing(storage::FileSystem& files, const std::string& staging) {
+  try {
+    remove_staging(files, staging);
+  } catch (const storage::StorageError&) {  // the failure before it is the one to tell
+  }
+}
+
 // Lists anew into an empty staging folder.
 void start(Input& input, LabelNames& labels, storage::FileSystem& files,
            const ConvertOptions& options) {
@@ -152,13 +160,18 @@ void start(Input& input, LabelNames& labels, storage::FileSystem& files,
   remove_staging(files, staging);
   files.make_directories(staging + "/journal");
   if (options.merge_duplicates) files.make_directories(staging + "/hashes");
-  const Listing listing = list(input, labels, files, staging);
-  dataset_before(files, listing, options);  // its classes
-  schemas::ConversionPlan plan;
-  plan.set_identity(identity_of(options));
-  plan.set_shards(shard_count(listing, options));
-  plan.set_listing_hash(listing.content_hash());
-  storage::write_file_atomically(files, plan_path(staging), plan.SerializeAsString());
+  try {
+    const Listing listing = list(input, labels, files, staging);
+    dataset_before(files, listing, options);  // its classes
+    schemas::ConversionPlan plan;
+    plan.set_identity(identity_of(options));
+    plan.set_shards(shard_count(listing, options));
+    plan.set_listing_hash(listing.content_hash());
+    storage::write_file_atomically(files, plan_path(staging), plan.SerializeAsString());
+  } catch (...) {
+    remove_listing(files, staging);
+    throw;
+  }
 }
 
 // Whether what lies in the staging folder is this conversion, of the input as it is now.

@@ -128,7 +128,7 @@ class Merger {
   // The images of the part are in spool `number`.
   void use_spool(std::uint64_t number) {
     container_path_.clear();
-    container_ = listing_.add_spool(number);
+    container_ = listing_.add_spool(number, path_);
   }
   void add(FoundImage found) {
     ListedImage image;

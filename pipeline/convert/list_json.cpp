@@ -82,7 +82,7 @@ class ObjectReader final : public nlohmann::json_sax<json> {
     if (seen == name) throw storage::DataError("`" + name + "` is there twice");
     if (!seen.empty()) {
       throw storage::DataError("`" + seen + "` and `" + name + "` could both be the " +
-                               std::string(list_role_name(*role_)) + ": say which with columns");
+                               std::string(list_role_name(*role_)) + ": say which with --column");
     }
     seen = name;
     return true;

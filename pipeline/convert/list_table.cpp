@@ -73,7 +73,7 @@ class Columns {
     }
     throw storage::DataError(
         has_header_ ? found + ", where the first line names " + std::to_string(most_)
-                    : found + " and no line that names them: say which are what with columns");
+                    : found + " and no line that names them: say which is what with --column");
   }
 
  private:
@@ -109,7 +109,7 @@ class Columns {
       if (column != kNoColumn) {
         throw storage::DataError(quoted_names(std::array{names[column], names[i]}) +
                                  " could both be the " + std::string(list_role_name(*role)) +
-                                 ": say which with columns");
+                                 ": say which with --column");
       }
       column = i;
     }
@@ -118,7 +118,7 @@ class Columns {
   void demand(ListRole role, Cells first) {
     if (column_of(role) != kNoColumn) return;
     throw storage::DataError("no column is known to be the " + std::string(list_role_name(role)) +
-                             ": say which with columns; the first line is " + quoted_names(first));
+                             ": say which with --column; the first line is " + quoted_names(first));
   }
 
   std::array<std::size_t, kListRoles> at_{};  // [role]

@@ -107,8 +107,10 @@ std::uint32_t ListingWriter::add_container(const std::string& path) {
   return static_cast<std::uint32_t>(listing_.containers_size() - 1);
 }
 
-std::uint32_t ListingWriter::add_spool(std::uint64_t number) {
-  listing_.add_containers()->set_path(spool_path(number));
+std::uint32_t ListingWriter::add_spool(std::uint64_t number, const std::string& source) {
+  auto& container = *listing_.add_containers();
+  container.set_path(spool_path(number));
+  container.set_source(source);
   return static_cast<std::uint32_t>(listing_.containers_size() - 1);
 }
 
@@ -225,9 +227,11 @@ ListedImage Listing::image(std::uint64_t number) const {
 }
 
 std::string Listing::place(const ListedImage& image) const {
-  const std::string& container = listing_.containers(static_cast<int>(image.container)).path();
-  if (image.bytes != kWholeFile) return container + ": " + image.name;
-  return image.name.starts_with('/') ? image.name : container + "/" + image.name;
+  const auto& container = listing_.containers(static_cast<int>(image.container));
+  if (image.bytes != kWholeFile) {
+    return (container.has_source() ? container.source() : container.path()) + ": " + image.name;
+  }
+  return image.name.starts_with('/') ? image.name : container.path() + "/" + image.name;
 }
 
 std::shared_ptr<storage::ReadableFile> Listing::container(const ListedImage& image) const {

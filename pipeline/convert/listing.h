@@ -43,9 +43,9 @@ class ListingWriter {
   std::uint32_t add_container(const std::string& path);
   // A file of the listing's own, beside it, for the images of a source that can only be read in
   // sequence: where it is to be written, and its number as a container. It has to be complete when
-  // finish() is called.
+  // finish() is called. Messages name `source`.
   std::string spool_path(std::uint64_t number) const;
-  std::uint32_t add_spool(std::uint64_t number);
+  std::uint32_t add_spool(std::uint64_t number, const std::string& source);
   void add(const ListedImage& image);
   void add_problem(std::string path, std::string reason);
   std::uint64_t images() const { return listing_.images(); }

@@ -31,8 +31,9 @@ bool is_tar(std::string_view path) {
   return ends_in(path, std::array<std::string_view, 3>{".tar", ".tar.gz", ".tgz"});
 }
 bool is_list(std::string_view path) {
-  return ends_in(path,
-                 std::array<std::string_view, 5>{".csv", ".tsv", ".txt", ".jsonl", ".ndjson"});
+  return ends_in(
+      path, std::array<std::string_view, 10>{".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".csv.gz",
+                                             ".tsv.gz", ".txt.gz", ".jsonl.gz", ".ndjson.gz"});
 }
 
 // Whether a file is named as TFRecord files are: `tfrecord` in its name, or -00000-of-00016.
@@ -91,6 +92,18 @@ InputFormat format_of_tars(storage::FileSystem& files, const std::string& first)
   return looks_like_webdataset(files, first) ? InputFormat::kWebDataset : InputFormat::kTar;
 }
 
+// A folder of versions, as TensorFlow Datasets has it, is not one of classes. All of them hold
+// TFRecords if the first does.
+void refuse_parent_of_tfrecords(storage::FileSystem& files, const std::string& directory) {
+  const auto entries = files.list(directory);
+  const auto first = std::ranges::find(entries, true, &storage::DirectoryEntry::is_directory);
+  if (first == entries.end()) return;
+  const std::string below = directory + "/" + first->name;
+  if (!describes_tfrecords(files, below)) return;
+  throw std::invalid_argument("--input " + directory + ": TFRecord files are in " + below +
+                              ": is that the input you mean?");
+}
+
 InputFormat format_of_directory(storage::FileSystem& files, const InputOptions& options,
                                 const std::string& directory) {
   if (describes_tfrecords(files, directory)) return InputFormat::kTfrecord;
@@ -98,6 +111,7 @@ InputFormat format_of_directory(storage::FileSystem& files, const InputOptions& 
     return format_of_tars(files, tars.front());
   }
   if (!files_in(files, directory, is_tfrecord).empty()) return InputFormat::kTfrecord;
+  refuse_parent_of_tfrecords(files, directory);
   return options.labels_file.empty() ? InputFormat::kFolders : InputFormat::kTar;
 }
 
@@ -111,6 +125,29 @@ InputFormat find_format(storage::FileSystem& files, const InputOptions& options,
   if (is_tfrecord(first)) return InputFormat::kTfrecord;
   throw std::invalid_argument("--input " + first +
                               ": its name does not say what it is; --format does");
+}
+
+// An option that the input has no use for would leave out what it was given for.
+void refuse_unused(const InputOptions& options, InputFormat format) {
+  const auto only_for = [&](const char* option, bool given, InputFormat owner, const char* what) {
+    if (!given || format == owner) return;
+    throw std::invalid_argument(std::string(option) + " is for " + what + ", which --input is not");
+  };
+  constexpr const char* kLists = "list files";
+  constexpr const char* kTars = "tars and folders of images without classes";
+  constexpr const char* kWebDatasets = "WebDataset tars";
+  only_for("--root", !options.root.empty(), InputFormat::kList, kLists);
+  only_for("--column", !options.columns.empty(), InputFormat::kList, kLists);
+  only_for("--header", options.header.has_value(), InputFormat::kList, kLists);
+  only_for("--label-separator", !options.label_separator.empty(), InputFormat::kList, kLists);
+  only_for("--path-prefix", !options.path_prefix.empty(), InputFormat::kList, kLists);
+  only_for("--path-suffix", !options.path_suffix.empty(), InputFormat::kList, kLists);
+  only_for("--labels", !options.labels_file.empty(), InputFormat::kTar, kTars);
+  only_for("--json-label", !options.json_label.empty(), InputFormat::kWebDataset, kWebDatasets);
+  only_for("--text-labels", options.text_labels, InputFormat::kWebDataset, kWebDatasets);
+  if (!options.label_names_file.empty() && options.labels_file.empty()) {
+    throw std::invalid_argument("--label-names names the numbers in --labels, which is not given");
+  }
 }
 
 std::unique_ptr<Input> open_list(storage::FileSystem& files, const InputOptions& options,
@@ -199,7 +236,9 @@ OpenedInput open_input(storage::FileSystem& files, const InputOptions& options) 
   OpenedInput opened;
   const Source source = find_source(files, options);
   if (!options.classes_file.empty()) opened.classes = read_class_list(files, options.classes_file);
-  switch (find_format(files, options, source)) {
+  const InputFormat format = find_format(files, options, source);
+  refuse_unused(options, format);
+  switch (format) {
     case InputFormat::kList:
       opened.input = open_list(files, options, source);
       break;

@@ -234,7 +234,7 @@ TarInput::TarInput(storage::FileSystem& files, TarInputOptions options)
   layout_ = look(files_, tars_);
   if (layout_ == Layout::kTarPerClass && tars_.size() == 1) {
     throw DataError(tars_.front() +
-                    ": one tar of images without folders, and no list of their labels");
+                    ": one tar of images without folders, and no list of their labels (--labels)");
   }
 }
 

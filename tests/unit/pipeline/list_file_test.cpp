@@ -62,11 +62,12 @@ TEST_F(ListFileTest, finds_its_columns_by_their_usual_names) {
   EXPECT_THAT(images_of("a.csv", "\xEF\xBB\xBFlabel,width,file_name,id\r\n5,640,1.jpg,one\r\n"),
               ElementsAre("1.jpg key=one -> 5"));
   EXPECT_THAT(images_of("a.tsv", "Image\tTarget\n1.jpg\t5\n"), ElementsAre("1.jpg -> 5"));
-  EXPECT_EQ(refusal("b.csv", "id,label\n1,2\n"),
-            "b.csv:1: no column is known to be the path: say which with columns; the first line is "
-            "`id`, `label`");
+  EXPECT_EQ(
+      refusal("b.csv", "id,label\n1,2\n"),
+      "b.csv:1: no column is known to be the path: say which with --column; the first line is "
+      "`id`, `label`");
   EXPECT_EQ(refusal("c.csv", "path,label,class\n1.jpg,2,cat\n"),
-            "c.csv:1: `label`, `class` could both be the labels: say which with columns");
+            "c.csv:1: `label`, `class` could both be the labels: say which with --column");
 }
 
 TEST_F(ListFileTest, takes_the_columns_that_are_given) {
@@ -233,7 +234,7 @@ TEST_F(ListFileTest, that_is_broken_is_refused_with_the_line) {
   EXPECT_EQ(refusal("a.csv", "path,label\n1.jpg,1\n2,3.jpg,1\n"),
             "a.csv:3: 3 cells, where the first line names 2");
   EXPECT_EQ(refusal("a.csv", "1.jpg,1,2,3\n"),
-            "a.csv:1: 4 cells and no line that names them: say which are what with columns");
+            "a.csv:1: 4 cells and no line that names them: say which is what with --column");
   EXPECT_EQ(refusal("a.csv", "1.jpg,1\n,2\n"), "a.csv:2: no path");
   EXPECT_EQ(refusal("a.csv", "\n\n"), "a.csv: no images in the list");
   EXPECT_EQ(refusal("a.csv", "path,label\n"), "a.csv: no images in the list");
