@@ -327,12 +327,17 @@ MergePlan Conversion::merge_plan() const {
 }
 
 bool Conversion::convert(const std::stop_token& stop, ConvertCounters& counters) const {
+  const MergePlan merge = merge_plan();
+  const ShardsToConvert what = work(merge);
+  const Journal journal(files_, staging_);
   std::vector<std::uint32_t> mine;
   for (std::uint32_t shard = options_.rank; shard < shards_; shard += options_.ranks) {
-    if (!is_done(shard)) mine.push_back(shard);
+    if (stop.stop_requested()) return false;
+    const bool again = !is_publishing(files_, staging_) &&
+                       (!is_done(shard) || is_mended(what, journal.read(shard).value()));
+    if (again) mine.push_back(shard);
   }
-  const MergePlan merge = merge_plan();
-  return convert_shards(work(merge), mine, options_.threads, stop, counters);
+  return convert_shards(what, mine, options_.threads, stop, counters);
 }
 
 bool Conversion::refused() const { return listing_.problems().size() > options_.max_bad; }
@@ -376,11 +381,10 @@ ConvertReport Conversion::publish() const {
     write_quarantine(files_, options_.output, options_.split, report.bad);
     return report;
   }
-  Journal journal(files_, staging_);
+  const Journal journal(files_, staging_);
   storage::RecordIndexBuilder index;
   schemas::DatasetManifest::Split split;
   std::vector<std::string> file_names;
-  std::vector<std::uint32_t> with_problems;
   for (std::uint32_t shard = 0; shard < shards_; ++shard) {
     const auto entry = journal.read(shard);
     if (!entry) {
@@ -393,7 +397,6 @@ ConvertReport Conversion::publish() const {
     file_names.push_back(storage::sidecar_file_name(entry->shard().file()));
     report.bytes += entry->shard().bytes();
     report.merged += entry->merged();
-    if (entry->problems_size() > 0) with_problems.push_back(shard);
     for (const auto& problem : entry->problems()) {
       report.bad.push_back({problem.path(), problem.reason()});
     }
@@ -401,10 +404,7 @@ ConvertReport Conversion::publish() const {
   report.records = index.records();
   report.shards = shards_;
   write_quarantine(files_, options_.output, options_.split, report.bad);
-  if (report.bad.size() > options_.max_bad || report.records == 0) {
-    for (const std::uint32_t shard : with_problems) journal.remove(shard);
-    return report;
-  }
+  if (report.bad.size() > options_.max_bad || report.records == 0) return report;
   const auto equal = duplicates();
   report.duplicate_groups = equal.size();
   write_duplicates(files_, options_.output, options_.split, equal);

@@ -94,8 +94,9 @@ class Conversion {
   void merge() const;
   // On every rank, each its shards; false when stopped before the last.
   bool convert(const std::stop_token& stop, ConvertCounters& counters) const;
-  // Rank 0, when all shards are done. When more than max_bad images are bad nothing is published,
-  // and the same conversion tries the shards that have bad ones again.
+  // Rank 0, when all shards are done. When more than max_bad images are bad nothing is published;
+  // convert() tries them again when the conversion is given again, and makes the shards anew that
+  // have one that is good now.
   ConvertReport publish() const;
 
  private:

@@ -37,8 +37,4 @@ std::optional<schemas::ConvertedShard> Journal::read(std::uint32_t shard) const 
   return entry;
 }
 
-void Journal::remove(std::uint32_t shard) {
-  if (files_.exists(path(shard))) files_.remove(path(shard));
-}
-
 }  // namespace bit::pipeline

@@ -21,7 +21,6 @@ class Journal {
   void write(std::uint32_t shard, const schemas::ConvertedShard& entry);
   // Nothing when the shard is not done, or its entry is damaged.
   std::optional<schemas::ConvertedShard> read(std::uint32_t shard) const;
-  void remove(std::uint32_t shard);
 
  private:
   std::string path(std::uint32_t shard) const;

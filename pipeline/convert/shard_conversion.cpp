@@ -105,6 +105,7 @@ class ShardInWork {
       auto& problem = *entry_.add_problems();
       problem.set_path(std::move(image.place));
       problem.set_reason(std::move(image.reason));
+      problem.set_image(image.number);
       return;
     }
     const auto place = writer_.append(std::as_bytes(std::span(image.record)));
@@ -241,6 +242,13 @@ bool convert_shards(const ShardsToConvert& what, std::span<const std::uint32_t> 
     convert_in_turn(what, shards[lane], lane_threads, kWindowBytes / count, lane_stop, counters);
   });
   return !lanes.stopped();
+}
+
+bool is_mended(const ShardsToConvert& what, const schemas::ConvertedShard& entry) {
+  ImageNormalizer normalizer(what.image);
+  return std::ranges::any_of(entry.problems(), [&](const auto& problem) {
+    return convert_image(what, problem.image(), normalizer).reason.empty();
+  });
 }
 
 bool hash_images(const ShardsToConvert& what, std::span<const std::uint64_t> blocks,

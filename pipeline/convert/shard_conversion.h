@@ -62,6 +62,9 @@ struct ShardsToConvert {
 bool convert_shards(const ShardsToConvert& what, std::span<const std::uint32_t> numbers,
                     unsigned threads, const std::stop_token& stop, ConvertCounters& counters);
 
+// Whether one of the images that could not be used when the shard was made can be used now.
+bool is_mended(const ShardsToConvert& what, const schemas::ConvertedShard& entry);
+
 // The pixels' hashes of blocks of kHashBlock consecutive images, a file for each block, in
 // `staging`/hashes; blocks that are there are left out. {0, 0} stands for an image that cannot be
 // used. As convert_shards() else.

@@ -111,6 +111,23 @@ TEST_F(Convert, up_to_max_bad_images_are_left_out) {
   EXPECT_TRUE(problems(wanted.output).empty());
 }
 
+TEST_F(Convert, bad_images_that_were_mended_in_place_are_taken_by_the_same_command) {
+  const std::string good =
+      storage::read_file(storage::posix_file_system(), input_ / "class-0/image-0.jpg");
+  write_text(input_ / "class-1/broken.jpg", "not an image");
+  write_text(input_ / "class-2/broken.jpg", "not an image");
+  EXPECT_EQ(run(options()).bad.size(), 2u);
+  write_text(input_ / "class-1/broken.jpg", good);
+  const auto report = run(options());
+  EXPECT_EQ(report.bad.size(), 1u);
+  EXPECT_FALSE(report.published);
+  auto wanted = options();
+  wanted.max_bad = 1;
+  EXPECT_TRUE(run(wanted).published);
+  EXPECT_EQ(storage::Dataset::open(wanted.output, "train").records(), 121u);
+  EXPECT_TRUE(problems(wanted.output).empty());
+}
+
 TEST_F(Convert, quarantine_keeps_the_lines_of_other_splits_and_drops_repaired_ones) {
   write_text(input_ / "class-1/broken.jpg", "not an image");
   auto validation = options();
