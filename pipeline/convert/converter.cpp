@@ -3,8 +3,6 @@
 #include "pipeline/convert/converter.h"
 
 #include <algorithm>
-#include <cctype>
-#include <cstdio>
 #include <stdexcept>
 #include <utility>
 
@@ -18,38 +16,6 @@ namespace bit::pipeline {
 namespace {
 
 constexpr std::uint64_t kShardBytes = std::uint64_t{128} << 20;
-constexpr std::uint32_t kMaxShards = 99999;  // five digits in the file name
-
-void check_component(const std::string& option, const std::string& value) {
-  const auto allowed = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '-' || c == '.';
-  };
-  if (value.empty() || value.front() == '.' || !std::ranges::all_of(value, allowed)) {
-    throw std::invalid_argument(
-        option + " `" + value +
-        "` becomes part of file names: letters, digits, `_`, `-` and `.`, not starting with `.`");
-  }
-}
-
-// Hash of all that decides the output but the images.
-std::string identity_of(const ConvertOptions& options) {
-  storage::Hash64 hash;
-  hash.add(options.input);
-  hash.add(options.name);
-  hash.add(options.split);
-  hash.add(std::uint64_t{options.shards});
-  hash.add(options.seed);
-  hash.add(static_cast<std::uint64_t>(options.merge_duplicates));
-  hash.add(static_cast<std::uint64_t>(options.image.jpeg));
-  hash.add(static_cast<std::uint64_t>(options.image.restart_intervals));
-  hash.add(static_cast<std::uint64_t>(options.image.apply_exif));
-  hash.add(static_cast<std::uint64_t>(options.image.quality));
-  hash.add(static_cast<std::uint64_t>(options.image.subsampling));
-  hash.add(std::uint64_t{options.image.max_side});
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(hash.value()));
-  return text;
-}
 
 std::string staging_of(const ConvertOptions& options) {
   return staging_folder(options.output, options.name, options.split);
@@ -67,55 +33,6 @@ std::uint32_t shard_count(const Listing& listing, const ConvertOptions& options)
   const std::uint64_t wanted = (listing.total_bytes() + kShardBytes / 2) / kShardBytes;
   return static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(wanted, 1, std::min<std::uint64_t>(images, kMaxShards)));
-}
-
-void check_class_names(const schemas::DatasetManifest& manifest,
-                       const std::vector<std::string>& names, const std::string& directory) {
-  const std::size_t known = static_cast<std::size_t>(manifest.class_names_size());
-  for (std::size_t i = 0; i < std::max(names.size(), known); ++i) {
-    const std::string ours = i < names.size() ? "`" + names[i] + "`" : "missing";
-    const std::string theirs =
-        i < known ? "`" + manifest.class_names(static_cast<int>(i)) + "`" : "missing";
-    if (ours != theirs) {
-      throw storage::DataError(directory +
-                               "/dataset.json: its classes are not those of the input: class " +
-                               std::to_string(i) + " is " + theirs + " there and " + ours +
-                               " in the input (all splits of a dataset share their classes)");
-    }
-  }
-}
-
-// dataset.json as it is, held against the options; empty when there is none yet.
-schemas::DatasetManifest manifest_before(storage::FileSystem& files,
-                                         const ConvertOptions& options) {
-  if (!files.exists(options.output + "/dataset.json")) return {};
-  auto manifest = storage::read_manifest(files, options.output);
-  if (manifest.name() != options.name) {
-    throw std::invalid_argument(options.output + " holds the dataset `" + manifest.name() +
-                                "`, not `" + options.name + "`: give --name " + manifest.name() +
-                                " or another --output");
-  }
-  const auto* split = storage::find_split(manifest, options.split);
-  if (split != nullptr && !options.overwrite && split->conversion() != identity_of(options)) {
-    throw std::invalid_argument("split `" + options.split + "` exists in " + options.output +
-                                " already; --overwrite replaces it");
-  }
-  return manifest;
-}
-
-// The same with the classes of the input, which may only change with the only split.
-schemas::DatasetManifest dataset_before(storage::FileSystem& files, const Listing& listing,
-                                        const ConvertOptions& options) {
-  auto manifest = manifest_before(files, options);
-  const auto& names = listing.class_names();
-  const bool replaced = storage::find_split(manifest, options.split) != nullptr;
-  if (manifest.splits_size() > (replaced ? 1 : 0)) {
-    check_class_names(manifest, names, options.output);
-    return manifest;
-  }
-  manifest.set_name(options.name);
-  manifest.mutable_class_names()->Assign(names.begin(), names.end());
-  return manifest;
 }
 
 std::optional<schemas::ConversionPlan> read_plan(storage::FileSystem& files,
@@ -162,7 +79,7 @@ void start(Input& input, LabelNames& labels, storage::FileSystem& files,
   if (options.merge_duplicates) files.make_directories(staging + "/hashes");
   try {
     const Listing listing = list(input, labels, files, staging);
-    dataset_before(files, listing, options);  // its classes
+    dataset_before(files, options, listing.class_names());  // its classes
     schemas::ConversionPlan plan;
     plan.set_identity(identity_of(options));
     plan.set_shards(shard_count(listing, options));
@@ -202,16 +119,6 @@ void add_to_index(const schemas::ConvertedShard& entry, storage::RecordIndexBuil
 }
 
 }  // namespace
-
-void check_options(storage::FileSystem& files, const ConvertOptions& options) {
-  check_component("--name", options.name);
-  check_component("--split", options.split);
-  if (options.shards > kMaxShards) {
-    throw std::invalid_argument("--shards " + std::to_string(options.shards) + ": at most " +
-                                std::to_string(kMaxShards));
-  }
-  manifest_before(files, options);
-}
 
 std::optional<ConvertReport> report_of_converted(storage::FileSystem& files,
                                                  const ConvertOptions& options) {
@@ -415,8 +322,8 @@ ConvertReport Conversion::publish() const {
   split.set_records(report.records);
   split.set_seed(options_.seed);
   split.set_conversion(identity_of(options_));
-  publish_split(files_, options_.output, dataset_before(files_, listing_, options_), split,
-                file_names);
+  publish_split(files_, options_.output, dataset_before(files_, options_, listing_.class_names()),
+                split, file_names);
   report.published = true;
   return report;
 }

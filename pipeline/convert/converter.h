@@ -10,29 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/convert/convert_options.h"
 #include "pipeline/convert/input.h"
-#include "pipeline/convert/normalize_image.h"
 #include "pipeline/convert/quarantine.h"
 #include "pipeline/convert/shard_conversion.h"
 #include "storage/file.h"
 
 namespace bit::pipeline {
-
-struct ConvertOptions {
-  std::string output;        // directory of the dataset; made when it does not exist
-  std::string name;          // of the dataset; letters, digits, `_`, `.` and `-`
-  std::string split;         // the same
-  std::uint32_t shards = 0;  // 0: shards of about 128 MiB
-  std::uint64_t seed = 0;    // of the shuffle
-  NormalizeOptions image;
-  bool merge_duplicates = false;  // equal images become one record with the labels of all
-  std::string input;              // everything that decides what is listed, as text
-  // The rest does not change the output.
-  unsigned threads = 1;
-  unsigned rank = 0, ranks = 1;
-  std::uint64_t max_bad = 0;  // images and empty classes that may be left out
-  bool overwrite = false;     // an existing split is replaced
-};
 
 struct ConvertReport {
   bool published = false;  // false: more than max_bad images are bad, or none is good
@@ -43,10 +27,6 @@ struct ConvertReport {
   std::uint64_t duplicate_groups = 0;  // of equal images
   std::vector<QuarantinedImage> bad;   // problems of the input, then in the order of the output
 };
-
-// What can be told without the input: names that cannot be, another dataset in the directory, a
-// split that exists. Throws std::invalid_argument with a sentence; DataError, StorageError.
-void check_options(storage::FileSystem& files, const ConvertOptions& options);
 
 // What was published, when the split exists and a conversion with these options wrote it: the same
 // command has nothing left to do. After check_options().
