@@ -40,6 +40,16 @@ def make_pictures(images, random):
     return pictures
 
 
+def as_png(pictures):
+    """The same pixels in files without loss."""
+    made = {}
+    for name, (label, jpeg) in pictures.items():
+        file = io.BytesIO()
+        Image.open(io.BytesIO(jpeg)).save(file, "PNG")
+        made[name.replace(".jpg", ".png")] = (label, file.getvalue())
+    return made
+
+
 def write_folders(root, pictures):
     for name, (_, jpeg) in pictures.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -93,38 +103,38 @@ def read_webdataset(directory):
 # TensorFlow Datasets --------------------------------------------------------------------------------------------------
 
 
-def tfds_features():
+def tfds_features(encoding):
     return tfds.features.FeaturesDict({
-        "image": tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg"),
+        "image": tfds.features.Image(shape=(None, None, 3), encoding_format=encoding),
         "label": tfds.features.ClassLabel(names=CLASSES),
         "file_name": tfds.features.Text()})
 
 
-def write_tfds(directory, pictures):
+def write_tfds(directory, pictures, split="train", encoding="jpeg"):
     """insects-train.tfrecord-00000-of-00003 ..., features.json and dataset_info.json, serialized by TFDS itself."""
     directory.mkdir(parents=True)
-    features = tfds_features()
+    features = tfds_features(encoding)
     for shard in range(SHARDS):
-        path = directory / f"insects-train.tfrecord-{shard:05}-of-{SHARDS:05}"
+        path = directory / f"insects-{split}.tfrecord-{shard:05}-of-{SHARDS:05}"
         with tf.io.TFRecordWriter(str(path)) as file:
-            for place, name, label, jpeg in in_shards(pictures):
+            for place, name, label, image in in_shards(pictures):
                 if place == shard:
-                    example = {"image": io.BytesIO(jpeg), "label": label, "file_name": name}
+                    example = {"image": io.BytesIO(image), "label": label, "file_name": name}
                     file.write(features.serialize_example(features.encode_example(example)))
-    template = tfds.core.ShardedFileTemplate(data_dir=directory, dataset_name="insects", split="train",
+    template = tfds.core.ShardedFileTemplate(data_dir=directory, dataset_name="insects", split=split,
                                              filetype_suffix="tfrecord")
     counts = [sum(place == shard for place, *_ in in_shards(pictures)) for shard in range(SHARDS)]
-    split = tfds.core.SplitInfo(name="train", shard_lengths=counts, num_bytes=0, filename_template=template)
-    tfds.folder_dataset.write_metadata(data_dir=directory, features=features, split_infos=[split])
+    info = tfds.core.SplitInfo(name=split, shard_lengths=counts, num_bytes=0, filename_template=template)
+    tfds.folder_dataset.write_metadata(data_dir=directory, features=features, split_infos=[info])
     return expected(pictures)
 
 
-def read_tfds(directory):
+def read_tfds(directory, split="train"):
     builder = tfds.builder_from_directory(directory)
     decoders = {"image": tfds.decode.SkipDecoding()}
     return {example["file_name"].decode(): {"labels": [int(example["label"])],
                                             "sha256": hashlib.sha256(example["image"]).hexdigest()}
-            for example in tfds.as_numpy(builder.as_dataset(split="train", decoders=decoders))}
+            for example in tfds.as_numpy(builder.as_dataset(split=split, decoders=decoders))}
 
 
 # TFRecords of both conventions, gzip ----------------------------------------------------------------------------------
@@ -174,10 +184,12 @@ def make_all(root, pictures):
     """{kind: what it holds}, each in root/kind."""
     made = {"webdataset": write_webdataset(root / "webdataset", pictures),
             "webdataset-several": write_webdataset(root / "webdataset-several", pictures, several=True),
-            "tfds": write_tfds(root / "tfds", pictures)}
+            "tfds": write_tfds(root / "tfds", pictures),
+            "tfds-png": write_tfds(root / "tfds-png", as_png(pictures), "test", "png")}
     read = {"webdataset": read_webdataset(root / "webdataset"),
             "webdataset-several": read_webdataset(root / "webdataset-several"),
-            "tfds": read_tfds(root / "tfds")}
+            "tfds": read_tfds(root / "tfds"),
+            "tfds-png": read_tfds(root / "tfds-png", "test")}
     for convention in CONVENTIONS:
         kind = f"gzip-{convention}"
         made[kind] = write_gzip(root / kind, pictures, convention, several=convention == "models")

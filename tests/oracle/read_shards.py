@@ -3,7 +3,6 @@
 
     read_shards.py BIT_SHARD       makes class folders, converts them once with --jpeg keep and once with lossless rewriting
 """
-import io
 import os
 import pathlib
 import subprocess
@@ -16,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from nvidia.dali import fn, pipeline_def, tfrecord, types
-from PIL import Image
 
 from make_inputs import CLASSES, make_pictures, write_folders
+from shard_records import decode_with_pillow
 
 IMAGES = 17  # of each class
 SHARDS = 3
@@ -28,10 +27,6 @@ NAME = "insects"
 
 def decode(jpeg):
     return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE").numpy()
-
-
-def decode_with_pillow(jpeg):
-    return np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB"))
 
 
 def read_with_tensorflow(shards):
