@@ -23,8 +23,8 @@ using testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
 using Files = std::map<std::string, std::string>;
 
-constexpr std::size_t kPhotographs = 200;
-constexpr std::uint32_t kGenerated = 100;
+constexpr std::size_t kPhotographs = 220;
+constexpr std::uint32_t kGenerated = 80;
 constexpr std::size_t kTwins = 6;  // images that are in a second class as well
 const std::vector<std::string> kMerge = {"--merge-duplicates"};
 
