@@ -62,7 +62,7 @@ MISTAKES = [
     ("--input photos/one.csv --label-names photos/classes.txt", 2, "--label-names names the numbers in --labels"),
     ("--input photos/one.csv --json-label tags", 2, "--json-label is for WebDataset tars"),
     ("--input kaggle/LOC_val_solution.csv", 65, "no column is known to be the labels: say which with --column"),
-    ("--input openimages/oidv7-train-annotations-human-imagelabels.csv", 65, "bad: ... 3 more"),
+    ("--input openimages/oidv7-train-annotations-human-imagelabels.csv", 65, "nor is any other image of"),
     ("--input imagenet21k/winter21_whole.tar.gz --shards 99", 2, "there are only 21 images"),
 ]
 

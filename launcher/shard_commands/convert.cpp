@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -77,9 +78,23 @@ class ConvertRun {
  private:
   bool first() const { return communicator_.rank() == 0; }
 
+  void check_output_is_outside() const {
+    const auto output = std::filesystem::weakly_canonical(options_.output);
+    for (const std::string& path : input_.paths) {
+      const auto input = std::filesystem::weakly_canonical(path);
+      if (std::ranges::mismatch(input, output).in1 == input.end()) {
+        throw std::invalid_argument(
+            fmt::format("--output {} lies in --input {}: it would be taken "
+                        "for a part of it",
+                        options_.output, path));
+      }
+    }
+  }
+
   // The same command did it all before.
   bool is_complete() {
     return !from_rank_zero(communicator_, [&]() -> std::string {
+              check_output_is_outside();
               opened_ = pipeline::open_input(files_, input_);
               options_.input = opened_.identity;
               pipeline::check_options(files_, options_);
@@ -109,6 +124,30 @@ class ConvertRun {
     return classes.names.empty() ? pipeline::LabelNames() : pipeline::LabelNames(classes);
   }
 
+  // What would be found out only after hours.
+  void check_before_work(const pipeline::Listing& listing) const {
+    const auto missing = listing.missing_samples();
+    if (!missing.empty() &&
+        missing.size() == std::min(listing.images(), pipeline::kListedSamples)) {
+      const std::string first = missing.front();
+      pipeline::abandon_conversion(files_, options_);
+      throw storage::DataError(first + ": there is no such file, nor is any other image of " +
+                               input_.paths.front() +
+                               " (--root, --path-prefix and --path-suffix change its paths)");
+    }
+    if (!missing.empty()) {
+      print_line(fmt::format("{} of {} looked for {} not there; the first: {}", missing.size(),
+                             counted(std::min(listing.images(), pipeline::kListedSamples), "image"),
+                             missing.size() == 1 ? "is" : "are", missing.front()));
+    }
+    const std::uint64_t free = files_.free_bytes(options_.output);
+    if (listing.total_bytes() > free) {
+      print_line(fmt::format("warning: the images have {}, and {} are free in {}",
+                             human_bytes(listing.total_bytes()), human_bytes(free),
+                             options_.output));
+    }
+  }
+
   // Rank 0. True when nothing was there to go on from.
   bool prepare() {
     files_.make_directories(options_.output);
@@ -123,6 +162,7 @@ class ConvertRun {
                       : fmt::format("{} class{} ({})", grouped(names.size()),
                                     names.size() == 1 ? "" : "es", first_names(names)),
         opened_.input->kind(), input_.paths.size() == 1 ? " in " + input_.paths.front() : ""));
+    if (preparation != Preparation::kResumed) check_before_work(conversion.listing());
     if (preparation == Preparation::kRestarted) {
       print_line("the input or the options have changed since it was stopped: it starts over");
     }

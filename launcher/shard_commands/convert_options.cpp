@@ -142,12 +142,15 @@ void add_output_options(CLI::App& app, pipeline::ConvertOptions& options) {
   app.add_option("--shards", options.shards, "Shards (default: of about 128 MiB each)")
       ->check(CLI::Range(1u, 99999u))
       ->type_name("N");
-  app.add_option("--seed", options.seed, "Seed of the shuffle (default: 0)")->type_name("S");
+  app.add_option("--seed", options.seed, "Seed of the shuffle (default: 0)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("S");
   app.add_flag("--merge-duplicates", options.merge_duplicates,
                "One record for images that are equal in every pixel, with the labels of all "
                "(decodes every image twice)");
   app.add_option("--max-bad", options.max_bad,
                  "Images and empty classes that may be left out (default: 0)")
+      ->check(CLI::NonNegativeNumber)
       ->type_name("N");
   app.add_flag("--overwrite", options.overwrite, "Replace the split if it exists");
 }

@@ -127,6 +127,10 @@ SplitReport report_split(const std::string& directory, const schemas::DatasetMan
   const std::string path =
       directory + "/" + storage::index_file_name(manifest.name(), split.name());
   const auto index = storage::RecordIndex::open(path);
+  if (!storage::is_index_of(index, split)) {
+    throw storage::DataError(path + ": stale or of another dataset: it is not the index that " +
+                             "dataset.json names; `bit-shard index` writes it anew");
+  }
   try {
     report.statistics =
         storage::collect_statistics(index, static_cast<std::uint32_t>(manifest.class_names_size()));

@@ -31,10 +31,11 @@ std::uint64_t verify(const VerifyCommand& command, const schemas::DatasetManifes
         [&](std::uint64_t done, std::uint64_t total) { line.update(done, total, 0); });
   }
   for (const auto& problem : report.problems) fmt::print("{}\n", problem.text());
-  fmt::print(
-      "{}: {} records, {}, {}{}\n", split.name(), grouped(report.records),
-      human_bytes(report.bytes), command.decode ? "decoded, " : "",
-      report.problems.empty() ? "all good" : fmt::format("{} problems", report.problems.size()));
+  fmt::print("{}: {} records, {}, {}{}\n", split.name(), grouped(report.records),
+             human_bytes(report.bytes), command.decode ? "decoded, " : "",
+             report.problems.empty() ? "all good"
+                                     : fmt::format("{} problem{}", report.problems.size(),
+                                                   report.problems.size() == 1 ? "" : "s"));
   print_duplicates(report.same_key, "key");
   print_duplicates(report.same_pixels, "pixels");
   return report.problems.size();

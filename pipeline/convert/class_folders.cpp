@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/convert/member_names.h"
 #include "storage/tfrecord.h"
 
 namespace bit::pipeline {
@@ -20,7 +21,13 @@ void ClassFolders::list(ListingWriter& listing) {
   listing.add_container(root_);  // a class that comes or goes changes it
   bool classes = false;
   for (const auto& entry : files_.list(root_)) {
-    if (!entry.is_directory || entry.name.front() == '.') continue;
+    if (entry.name.front() == '.') continue;
+    if (!entry.is_directory) {
+      if (is_image_name(entry.name)) {
+        listing.add_problem(root_ + "/" + entry.name, "an image beside the class folders");
+      }
+      continue;
+    }
     list_class(entry.name, listing);
     classes = true;
   }

@@ -9,9 +9,10 @@
 
 namespace bit::pipeline {
 
-// Hidden files and folders (".*"), what file managers leave (Thumbs.db, desktop.ini) and files
-// beside the class folders are left out; symbolic links are followed. A class folder without images
-// is a problem of the input; the class keeps its label. Memory: the file names of one class.
+// Hidden files and folders (".*"), what file managers leave (Thumbs.db, desktop.ini) and what
+// is no image by its name beside the class folders are left out; symbolic links are followed. A
+// class folder without images is a problem of the input, and so is an image beside them; the class
+// keeps its label. Memory: the file names of one class.
 class ClassFolders final : public Input {
  public:
   // `files` must outlive the input.

@@ -1,5 +1,7 @@
 #include "pipeline/convert/label_names.h"
 
+#include <google/protobuf/stubs/common.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
@@ -20,6 +22,11 @@ std::optional<std::int64_t> number_in(std::string_view text) {
   const auto [rest, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc() || rest != end) return std::nullopt;
   return number;
+}
+
+bool is_utf8(std::string_view text) {
+  return google::protobuf::internal::IsStructurallyValidUTF8(text.data(),
+                                                             static_cast<int>(text.size()));
 }
 
 bool is_wordnet_id(std::string_view text) {
@@ -47,6 +54,7 @@ ClassList read_class_list(storage::FileSystem& files, const std::string& path) {
     std::string name(name_in(rest.substr(0, end)));
     const std::string where = path + ":" + std::to_string(line) + ": ";
     if (name.empty()) throw storage::DataError(where + "a line without a class");
+    if (!is_utf8(name)) throw storage::DataError(where + "not UTF-8, as dataset.json needs it");
     const auto [first, fresh] = lines.emplace(name, line);
     if (!fresh) {
       throw storage::DataError(where + "class `" + name + "` is in line " +
@@ -101,6 +109,10 @@ std::int32_t LabelNames::label_of_name(std::string_view name) {
   if (name.empty()) throw storage::DataError("an empty label");
   if (given_) throw storage::DataError("class `" + std::string(name) + "` is not in " + source_);
   if (numbers_) throw storage::DataError("name `" + std::string(name) + "` among numbers");
+  if (!is_utf8(name)) {
+    throw storage::DataError("the name of class `" + std::string(name) +
+                             "` is not UTF-8, as dataset.json needs it");
+  }
   const auto label = static_cast<std::int32_t>(names_.size());
   names_.emplace_back(name);
   labels_.emplace(names_.back(), label);

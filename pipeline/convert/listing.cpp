@@ -18,7 +18,6 @@ namespace {
 // Problems are held in memory and are written into one file for people.
 constexpr int kMaxProblems = 1'000'000;
 constexpr std::size_t kMaxOpenContainers = 256;
-constexpr std::uint64_t kSizeSamples = 1024;
 
 void put(std::vector<std::byte>& out, std::uint64_t number) {
   for (; number >= 0x80; number >>= 7) out.push_back(static_cast<std::byte>(number | 0x80));
@@ -269,7 +268,7 @@ std::vector<QuarantinedImage> Listing::problems() const {
 
 std::uint64_t Listing::total_bytes() const {
   if (listing_.sized_images() == images()) return listing_.sized_bytes();
-  const std::uint64_t samples = std::min(images(), kSizeSamples);
+  const std::uint64_t samples = std::min(images(), kListedSamples);
   std::uint64_t bytes = 0;
   for (std::uint64_t i = 0; i < samples; ++i) {
     const ListedImage sample = image(i * images() / samples);
@@ -280,6 +279,18 @@ std::uint64_t Listing::total_bytes() const {
   }
   return static_cast<std::uint64_t>(static_cast<double>(bytes) / static_cast<double>(samples) *
                                     static_cast<double>(images()));
+}
+
+std::vector<std::string> Listing::missing_samples() const {
+  std::vector<std::string> missing;
+  const std::uint64_t samples = std::min(images(), kListedSamples);
+  for (std::uint64_t i = 0; i < samples; ++i) {
+    const ListedImage sample = image(i * images() / samples);
+    if (sample.bytes == kWholeFile && !files_->exists(place(sample))) {
+      missing.push_back(place(sample));
+    }
+  }
+  return missing;
 }
 
 bool Listing::is_current() const {

@@ -19,6 +19,8 @@
 namespace bit::pipeline {
 
 inline constexpr std::uint64_t kWholeFile = UINT64_MAX;
+// Images that are looked at for the whole: evenly spread over the list.
+inline constexpr std::uint64_t kListedSamples = 1024;
 
 // An image and where its bytes are.
 struct ListedImage {
@@ -88,6 +90,8 @@ class Listing {
   std::vector<QuarantinedImage> problems() const;
   // Of all images; estimated from evenly spread ones when their sizes are not listed.
   std::uint64_t total_bytes() const;
+  // The places of the images that are not there among kListedSamples of them.
+  std::vector<std::string> missing_samples() const;
   // Of the list without the times of change: equal when the same images would be converted.
   std::uint64_t content_hash() const { return listing_.content_hash(); }
   // Whether every container still has the size and time of change that it was listed with.

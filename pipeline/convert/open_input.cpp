@@ -115,11 +115,20 @@ InputFormat format_of_directory(storage::FileSystem& files, const InputOptions& 
   return options.labels_file.empty() ? InputFormat::kFolders : InputFormat::kTar;
 }
 
+void check_one_root(storage::FileSystem& files, const Source& source) {
+  if (source.paths.size() > 1 && is_directory(files, source.paths.front())) {
+    throw std::invalid_argument(
+        "--input: one folder of class folders at a time (a list file can "
+        "name images of several)");
+  }
+}
+
 InputFormat find_format(storage::FileSystem& files, const InputOptions& options,
                         const Source& source) {
   if (options.format != InputFormat::kAuto) return options.format;
   const std::string& first = source.paths.front();
   if (source.directory) return format_of_directory(files, options, first);
+  check_one_root(files, source);
   if (is_tar(first)) return format_of_tars(files, first);
   if (is_list(first)) return InputFormat::kList;
   if (is_tfrecord(first)) return InputFormat::kTfrecord;

@@ -32,6 +32,18 @@ struct HashedRecord {
   ContentHash hash;
 };
 
+// The key of the record at `offset`, damaged or not, as far as its bytes still tell it; else empty.
+std::string key_of(const storage::ReadableFile& file, std::uint64_t offset, std::uint64_t bytes) {
+  try {
+    std::vector<std::byte> framed(std::min(bytes, storage::kMaxRecordBytes));
+    framed.resize(file.read_at(offset, framed));
+    const auto record = storage::parse_record(framed, /*verify_data=*/false);
+    return std::string(storage::parse_image_example(record.data).key);
+  } catch (const storage::DataError&) {
+    return "";
+  }
+}
+
 struct ShardReport {
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
@@ -42,12 +54,14 @@ struct ShardReport {
 // One shard, read once from start to end.
 class ShardCheck {
  public:
-  // `index` and `decoder` may be null: then they are not asked.
-  ShardCheck(std::string path, const RecordIndex* index, std::uint32_t shard, std::int32_t classes,
-             JpegDecoder* decoder)
+  // `index` and `decoder` may be null: then they are not asked. `converted`: the split was written
+  // by a conversion, which leaves nothing out.
+  ShardCheck(std::string path, const RecordIndex* index, std::uint32_t shard, bool converted,
+             std::int32_t classes, JpegDecoder* decoder)
       : path_(std::move(path)),
         index_(index),
         shard_(shard),
+        converted_(converted),
         classes_(classes),
         decoder_(decoder) {}
 
@@ -84,7 +98,7 @@ class ShardCheck {
     std::span<const std::uint64_t> known;
     if (index_ != nullptr) known = index_->offsets(shard_);
     storage::RecordReader reader(file, known);
-    while (const auto record = reader.next()) check_record(*record);
+    while (const auto record = reader.next()) check_record(file, *record);
     const auto beyond = std::ranges::lower_bound(known, file.size());
     if (beyond == known.end()) return;
     const auto first = static_cast<std::uint64_t>(beyond - known.begin());
@@ -93,12 +107,28 @@ class ShardCheck {
                                     std::to_string(known.size() - first) + " from it on"});
   }
 
-  void check_record(const storage::RecordReader::Record& record) {
+  // Whether `offset` lies behind the last record that the index knows.
+  bool is_behind_the_last(std::uint64_t offset) const {
+    if (index_ == nullptr) return false;
+    const std::uint64_t records = index_->shards()[shard_].records;
+    if (records == 0) return true;
+    const std::uint64_t last = index_->first_record(shard_) + records - 1;
+    return offset >= index_->offset(last) + index_->bytes(last);
+  }
+
+  void check_record(const storage::ReadableFile& file,
+                    const storage::RecordReader::Record& record) {
     std::string key;
     const auto bad = [&](std::string reason) {
-      report_.problems.push_back({path_, record.index, record.offset, std::move(reason), key});
+      std::optional<std::uint64_t> number = record.index;
+      if (is_behind_the_last(record.offset)) {
+        number.reset();
+        reason = "behind the last record: " + reason;
+      }
+      report_.problems.push_back({path_, number, record.offset, std::move(reason), key});
     };
     if (record.fault) {
+      key = key_of(file, record.offset, record.bytes);
       bad(storage::describe(record));
       sidecar_known_ = false;
       // After any other fault there is no record.
@@ -156,10 +186,14 @@ class ShardCheck {
     return crc;
   }
 
-  // A sidecar need not be there (foreign shards), but must not lie.
+  // A sidecar need not be there beside foreign shards, but must not lie.
   void check_sidecar(storage::FileSystem& files) {
     const std::string path = storage::sidecar_file_name(path_);
-    if (!sidecar_known_ || !files.exists(path)) return;
+    if (!files.exists(path)) {
+      if (converted_) report_.problems.push_back({path, {}, {}, "missing"});
+      return;
+    }
+    if (!sidecar_known_) return;
     if (storage::read_file(files, path) != sidecar_) {
       report_.problems.push_back(
           {path, std::nullopt, std::nullopt, "not the offsets and sizes of the shard's records"});
@@ -169,6 +203,7 @@ class ShardCheck {
   const std::string path_;
   const RecordIndex* const index_;
   const std::uint32_t shard_;
+  const bool converted_;
   const std::int32_t classes_;
   JpegDecoder* const decoder_;
   ShardReport report_;
@@ -208,20 +243,6 @@ std::unique_ptr<RecordIndex> open_index(const std::string& path,
   }
 }
 
-// " (<key>)", nothing when the record cannot be read.
-std::string key_of(storage::FileSystem& files, const std::string& path, std::uint64_t offset,
-                   std::uint64_t bytes) {
-  try {
-    std::vector<std::byte> framed(bytes);
-    framed.resize(files.open(path)->read_at(offset, framed));
-    const auto record = storage::parse_record(framed);
-    const auto image = storage::parse_image_example(record.data);
-    return image.key.empty() ? "" : " (" + std::string(image.key) + ")";
-  } catch (const storage::DataError&) {
-    return "";
-  }
-}
-
 // `index` may be null.
 SplitDuplicates find_repeated(storage::FileSystem& files, const std::string& directory,
                               const schemas::DatasetManifest::Split& split,
@@ -233,7 +254,8 @@ SplitDuplicates find_repeated(storage::FileSystem& files, const std::string& dir
     std::string text = path + ": record " + std::to_string(record);
     if (index != nullptr && record < index->shards()[shard].records) {
       const std::uint64_t number = index->first_record(shard) + record;
-      text += key_of(files, path, index->offset(number), index->bytes(number));
+      const auto key = key_of(*files.open(path), index->offset(number), index->bytes(number));
+      if (!key.empty()) text += " (" + key + ")";
     }
     return text;
   };
@@ -283,7 +305,8 @@ VerifyReport verify_split(storage::FileSystem& files, const std::string& directo
         return [&, decoder](std::uint64_t shard) {
           const auto& listed = split.shards(static_cast<int>(shard));
           ShardCheck check(directory + "/" + listed.file(), index.get(),
-                           static_cast<std::uint32_t>(shard), classes, decoder.get());
+                           static_cast<std::uint32_t>(shard), split.has_conversion(), classes,
+                           decoder.get());
           return check.run(files, listed);
         };
       });

@@ -183,6 +183,29 @@ TEST_F(ShardCli, mistakes_on_the_command_line_end_with_2_and_one_sentence) {
   }
 }
 
+TEST_F(ShardCli, what_would_be_found_out_after_hours_is_said_at_once) {
+  write_text(directory_ / "list.csv", "path,label\nnowhere/1.jpg,hat\nnowhere/2.jpg,hat\n");
+  const auto missing = shard({"convert", "--input", directory_ / "list.csv", "--output", data_,
+                              "--name", "a", "--split", "b"});
+  EXPECT_EQ(missing.exit_code, 65);
+  EXPECT_THAT(last_line(missing.err), HasSubstr("nowhere/1.jpg: there is no such file, nor is"));
+  const auto inside = shard(
+      {"convert", "--input", input_, "--output", input_ + "/out", "--name", "a", "--split", "b"});
+  EXPECT_EQ(inside.exit_code, 2);
+  EXPECT_THAT(last_line(inside.err), HasSubstr("lies in --input"));
+  EXPECT_EQ(convert({"--max-bad", "-1"}).exit_code, 2);
+}
+
+TEST_F(ShardCli, an_index_of_another_dataset_is_told) {
+  ASSERT_EQ(convert().exit_code, 0);
+  const std::string index = content(data_ + "/clothes-test.index");
+  ASSERT_EQ(convert({"--overwrite", "--seed", "9"}).exit_code, 0);
+  write_text(data_ + "/clothes-test.index", index);
+  for (const char* command : {"inspect", "verify"}) {
+    EXPECT_EQ(shard({command, data_}).exit_code, 65) << command;
+  }
+}
+
 TEST_F(ShardCli, words_that_are_near_a_name_are_answered_with_it) {
   EXPECT_EQ(shard({"convrt"}).err,
             "bit-shard: error: there is no command 'convrt'; there are convert, verify, inspect, "
@@ -271,7 +294,7 @@ TEST_F(ShardCli, damage_ends_verification_with_65_and_names_record_and_offset) {
   write_text(first_shard_, bytes);
   const auto flipped = shard({"verify", data_});
   EXPECT_EQ(flipped.exit_code, 65);
-  EXPECT_THAT(flipped.out, HasSubstr(first_shard_ + ": record 0 at byte 0: "));
+  EXPECT_THAT(flipped.out, HasSubstr(first_shard_ + ": record 0 at byte 0 (longsleeve/"));
   EXPECT_THAT(last_line(flipped.err), HasSubstr("1 problem found"));
   write_text(first_shard_, bytes.substr(0, bytes.size() - 10));
   EXPECT_EQ(shard({"verify", data_}).exit_code, 65);

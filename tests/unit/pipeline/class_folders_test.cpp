@@ -64,6 +64,19 @@ TEST_F(ClassFoldersTest, a_class_without_images_keeps_its_label_and_is_a_problem
   EXPECT_TRUE(problems(wanted.output).empty());
 }
 
+TEST_F(ClassFoldersTest, an_image_beside_them_is_a_problem) {
+  fs::copy_file(input_ / "class-0/image-0.jpg", input_ / "image.JPG");
+  const Listing listing = list();
+  EXPECT_EQ(listing.images(), 120u);
+  ASSERT_EQ(listing.problems().size(), 1u);
+  EXPECT_EQ(listing.problems()[0].path, (input_ / "image.JPG").string());
+}
+
+TEST_F(ClassFoldersTest, whose_names_are_not_utf8_are_refused) {
+  fs::rename(input_ / "class-1", input_ / "\xE9t\xE9");
+  EXPECT_THAT(failure<storage::DataError>([&] { list(); }), HasSubstr("is not UTF-8"));
+}
+
 TEST_F(ClassFoldersTest, take_their_labels_from_a_list_of_classes) {
   const ClassList classes{{"class-3", "class-2", "none", "class-1", "class-0"}, "classes.txt"};
   const Listing listing = list(LabelNames(classes));

@@ -33,6 +33,19 @@ TEST_F(VerifySplit, names_record_and_offset_of_a_flipped_bit) {
   EXPECT_EQ(found[0].record, 7u);
   EXPECT_EQ(found[0].offset, location.offset);
   EXPECT_THAT(found[0].text(), HasSubstr(path + ": record 7 at byte "));
+  EXPECT_THAT(found[0].text(), HasSubstr(" (class-")) << "the key, which is not damaged";
+}
+
+TEST_F(VerifySplit, tells_what_is_behind_the_last_record_and_which_sidecar_is_missing) {
+  run(options());
+  const auto dataset = storage::Dataset::open(directory_ / "data", "train");
+  std::ofstream(dataset.shards()[0], std::ios::binary | std::ios::app) << std::string(100, '\0');
+  fs::remove(dataset.shards()[1] + ".idx");
+  std::vector<std::string> texts;
+  for (const auto& problem : problems(directory_ / "data")) texts.push_back(problem.text());
+  EXPECT_THAT(texts, testing::Contains(HasSubstr("behind the last record: ")));
+  EXPECT_THAT(texts, testing::Not(testing::Contains(HasSubstr(": record "))));
+  EXPECT_THAT(texts, testing::Contains(dataset.shards()[1] + ".idx: missing"));
 }
 
 TEST_F(VerifySplit, goes_on_behind_a_damaged_length_where_the_index_says) {
