@@ -129,11 +129,10 @@ class ConvertRun {
     const auto missing = listing.missing_samples();
     if (!missing.empty() &&
         missing.size() == std::min(listing.images(), pipeline::kListedSamples)) {
-      const std::string first = missing.front();
       pipeline::abandon_conversion(files_, options_);
-      throw storage::DataError(first + ": there is no such file, nor is any other image of " +
-                               input_.paths.front() +
-                               " (--root, --path-prefix and --path-suffix change its paths)");
+      throw storage::DataError(
+          missing.front() + ": there is no such file, nor is any other image of " +
+          input_.paths.front() + " (--root, --path-prefix and --path-suffix change its paths)");
     }
     if (!missing.empty()) {
       print_line(fmt::format("{} of {} looked for {} not there; the first: {}", missing.size(),
