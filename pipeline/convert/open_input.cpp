@@ -9,6 +9,7 @@
 
 #include "pipeline/convert/class_folders.h"
 #include "pipeline/convert/list_file.h"
+#include "pipeline/convert/member_names.h"
 #include "pipeline/convert/tar_input.h"
 #include "pipeline/convert/tfds_directory.h"
 #include "pipeline/convert/tfrecord_input.h"
@@ -27,9 +28,7 @@ bool ends_in(std::string_view path, const std::array<std::string_view, N>& suffi
   return std::ranges::any_of(suffixes, [&](std::string_view s) { return lower.ends_with(s); });
 }
 
-bool is_tar(std::string_view path) {
-  return ends_in(path, std::array<std::string_view, 3>{".tar", ".tar.gz", ".tgz"});
-}
+bool is_tar(std::string_view path) { return is_tar_name(path, /*or_gzip=*/true); }
 bool is_list(std::string_view path) {
   return ends_in(
       path, std::array<std::string_view, 10>{".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".csv.gz",
