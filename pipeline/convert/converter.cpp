@@ -161,18 +161,18 @@ ShardsToConvert Conversion::work(const MergePlan& merge) const {
           staging_, options_.name, options_.split, shards_};
 }
 
-bool Conversion::is_done(std::uint32_t shard) const {
-  const auto entry = Journal(files_, staging_).read(shard);
-  if (!entry) return false;
-  if (is_publishing(files_, staging_)) return true;  // it may have been moved
+std::optional<schemas::ConvertedShard> Conversion::done(std::uint32_t shard) const {
+  auto entry = Journal(files_, staging_).read(shard);
+  if (!entry || is_publishing(files_, staging_)) return entry;  // it may have been moved
   const std::string path = staging_ + "/" + entry->shard().file();
-  return files_.exists(path) && files_.file_size(path) == entry->shard().bytes();
+  const bool there = files_.exists(path) && files_.file_size(path) == entry->shard().bytes();
+  return there ? std::move(entry) : std::nullopt;
 }
 
 std::uint64_t Conversion::images_done() const {
   std::uint64_t images = 0;
   for (std::uint64_t shard = 0; shard < shards_; ++shard) {
-    if (is_done(static_cast<std::uint32_t>(shard))) {
+    if (done(static_cast<std::uint32_t>(shard))) {
       images += listing_.images() * (shard + 1) / shards_ - listing_.images() * shard / shards_;
     }
   }
@@ -236,13 +236,12 @@ MergePlan Conversion::merge_plan() const {
 bool Conversion::convert(const std::stop_token& stop, ConvertCounters& counters) const {
   const MergePlan merge = merge_plan();
   const ShardsToConvert what = work(merge);
-  const Journal journal(files_, staging_);
   std::vector<std::uint32_t> mine;
   for (std::uint32_t shard = options_.rank; shard < shards_; shard += options_.ranks) {
     if (stop.stop_requested()) return false;
-    const bool again = !is_publishing(files_, staging_) &&
-                       (!is_done(shard) || is_mended(what, journal.read(shard).value()));
-    if (again) mine.push_back(shard);
+    if (is_publishing(files_, staging_)) continue;
+    const auto entry = done(shard);
+    if (!entry || is_mended(what, *entry)) mine.push_back(shard);
   }
   return convert_shards(what, mine, options_.threads, stop, counters);
 }

@@ -81,7 +81,8 @@ class Conversion {
 
  private:
   ShardsToConvert work(const MergePlan& merge) const;
-  bool is_done(std::uint32_t shard) const;
+  // The journal's entry of a shard that is done; nothing else.
+  std::optional<schemas::ConvertedShard> done(std::uint32_t shard) const;
   MergePlan merge_plan() const;
   std::vector<DuplicateImages> duplicates() const;
 
