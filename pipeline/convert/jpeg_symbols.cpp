@@ -9,9 +9,9 @@
 #include <memory>
 #include <utility>
 
-#include "pipeline/convert/jpeg_entropy.h"
-#include "pipeline/convert/jpeg_header.h"
-#include "pipeline/convert/jpeg_huffman.h"
+#include "pipeline/jpeg/entropy.h"
+#include "pipeline/jpeg/header.h"
+#include "pipeline/jpeg/huffman.h"
 
 namespace bit::pipeline {
 namespace {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "pipeline/convert/jpeg_header.h"
+#include "pipeline/jpeg/header.h"
 #include "pipeline/convert/jpeg_symbols.h"
 #include "storage/tfrecord.h"
 #include "tests/fuzz/fuzz_check.h"

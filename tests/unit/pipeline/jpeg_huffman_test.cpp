@@ -1,5 +1,5 @@
 // Huffman tables: the fewest bits, never more than sixteen, never all ones; and what is no table.
-#include "pipeline/convert/jpeg_huffman.h"
+#include "pipeline/jpeg/huffman.h"
 
 #include <gtest/gtest.h>
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <string_view>
 
-#include "pipeline/convert/jpeg_entropy.h"
-#include "pipeline/convert/jpeg_header.h"
+#include "pipeline/jpeg/entropy.h"
+#include "pipeline/jpeg/header.h"
 #include "pipeline/convert/jpeg_symbols.h"
 #include "tests/unit/pipeline/jpeg_forms.h"
 

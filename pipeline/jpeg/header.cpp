@@ -1,4 +1,4 @@
-#include "pipeline/convert/jpeg_header.h"
+#include "pipeline/jpeg/header.h"
 
 #include <algorithm>
 #include <string_view>

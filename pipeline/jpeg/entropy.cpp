@@ -1,4 +1,4 @@
-#include "pipeline/convert/jpeg_entropy.h"
+#include "pipeline/jpeg/entropy.h"
 
 #include <algorithm>
 

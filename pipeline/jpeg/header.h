@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include "pipeline/convert/jpeg_huffman.h"
+#include "pipeline/jpeg/huffman.h"
 
 namespace bit::pipeline {
 

@@ -1,4 +1,4 @@
-#include "pipeline/convert/jpeg_huffman.h"
+#include "pipeline/jpeg/huffman.h"
 
 #include <algorithm>
 #include <functional>
