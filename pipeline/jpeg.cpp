@@ -13,7 +13,9 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
+#include "pipeline/jpeg/strip_decoder.h"
 #include "pipeline/resize.h"
 #include "storage/tfrecord.h"
 
@@ -223,27 +225,63 @@ void cmyk_to_rgb(const std::uint8_t* cmyk, std::uint32_t pixels, bool inverted, 
 }  // namespace
 
 struct JpegDecoder::Impl {
+  const JpegMethod method;
+  StripDecoder strip;
   JpegSession session;
-  bool opened = false;
+  std::span<const std::byte> jpeg;
+  enum class Opened { kNot, kStrip, kLibjpeg } opened = Opened::kNot;
   RowResizer resizer;
   std::vector<std::uint8_t> row;  // as libjpeg gives it
   std::vector<std::uint8_t> rgb;  // converted from CMYK
 
-  [[noreturn]] void fail() {
-    opened = false;
-    throw storage::DataError(session.reason);
+  explicit Impl(JpegMethod jpeg_method) : method(jpeg_method) {}
+  void open_with_libjpeg() {
+    if (!session.open(jpeg)) throw storage::DataError(session.reason);
+    opened = Opened::kLibjpeg;
+  }
+  ImageSize size() const {
+    if (opened == Opened::kStrip) return {strip.header().width, strip.header().height};
+    return {session.info.image_width, session.info.image_height};
   }
 
-  // Calls use(const std::uint8_t* rgb) for each row of `box`; RowResizer::kRowPadding bytes after
-  // it are readable.
+  // Calls begin() and then use(const std::uint8_t* rgb) for each row of `box`; and once more from
+  // begin() when it turns out that libjpeg has to do it. RowResizer::kRowPadding bytes after a row
+  // are readable.
+  template <typename Begin, typename Use>
+  void decode_rows(const CropBox& box, Begin begin, Use use);
   template <typename Use>
-  void decode_rows(const CropBox& box, Use use);
+  bool decode_strip(const CropBox& box, Use use);
+  template <typename Use>
+  void decode_with_libjpeg(const CropBox& box, Use use);
 };
 
+template <typename Begin, typename Use>
+void JpegDecoder::Impl::decode_rows(const CropBox& box, Begin begin, Use use) {
+  const Opened how = std::exchange(opened, Opened::kNot);
+  if (how == Opened::kNot) throw std::logic_error("no image is open");
+  begin();
+  if (how == Opened::kStrip) {
+    if (decode_strip(box, use)) return;
+    open_with_libjpeg();
+    opened = Opened::kNot;
+    begin();
+  }
+  decode_with_libjpeg(box, use);
+}
+
 template <typename Use>
-void JpegDecoder::Impl::decode_rows(const CropBox& box, Use use) {
-  if (!opened) throw std::logic_error("no image is open");
-  opened = false;
+bool JpegDecoder::Impl::decode_strip(const CropBox& box, Use use) {
+  strip.begin(box);
+  for (std::uint32_t y = 0; y < box.height; ++y) {
+    const std::uint8_t* pixels = strip.next_row();
+    if (pixels == nullptr) return false;
+    use(pixels);
+  }
+  return true;
+}
+
+template <typename Use>
+void JpegDecoder::Impl::decode_with_libjpeg(const CropBox& box, Use use) {
   const auto& info = session.info;
   const std::uint32_t image_width = info.image_width;
   // One column more on each side: upsampling of colour looks at its neighbours.
@@ -251,7 +289,7 @@ void JpegDecoder::Impl::decode_rows(const CropBox& box, Use use) {
   const std::uint32_t right =
       std::min(std::max(box.x + box.width + 1, left + kMinColumns), image_width);
   if (right - left < kMinColumns) left = right > kMinColumns ? right - kMinColumns : 0;
-  if (!session.start(left, right - left, box.y)) fail();
+  if (!session.start(left, right - left, box.y)) throw storage::DataError(session.reason);
 
   const auto components = static_cast<std::uint32_t>(info.output_components);
   const std::size_t bytes = std::size_t{info.output_width} * components + RowResizer::kRowPadding;
@@ -264,51 +302,66 @@ void JpegDecoder::Impl::decode_rows(const CropBox& box, Use use) {
     rgb.resize(std::size_t{box.width} * 3 + RowResizer::kRowPadding);
   }
   for (std::uint32_t y = 0; y < box.height; ++y) {
-    if (!session.read_row(row.data())) fail();
+    if (!session.read_row(row.data())) throw storage::DataError(session.reason);
     if (cmyk) cmyk_to_rgb(wanted, box.width, info.saw_Adobe_marker, rgb.data());
     use(cmyk ? rgb.data() : wanted);
   }
   session.abort();
 }
 
-JpegDecoder::JpegDecoder() : impl_(std::make_unique<Impl>()) {
+JpegDecoder::JpegDecoder(JpegMethod method) : impl_(std::make_unique<Impl>(method)) {
   if (!impl_->session.create()) throw std::runtime_error(impl_->session.reason);
 }
 
 JpegDecoder::~JpegDecoder() = default;
 
 ImageSize JpegDecoder::open(std::span<const std::byte> jpeg) {
-  impl_->opened = false;
+  Impl& impl = *impl_;
+  impl.opened = Impl::Opened::kNot;
   if (jpeg.empty()) throw storage::DataError("no data");
-  if (!impl_->session.open(jpeg)) impl_->fail();
-  impl_->opened = true;
-  return {impl_->session.info.image_width, impl_->session.info.image_height};
+  impl.jpeg = jpeg;
+  if (impl.method == JpegMethod::kFastest && impl.strip.open(jpeg)) {
+    impl.opened = Impl::Opened::kStrip;
+  } else {
+    impl.open_with_libjpeg();
+  }
+  return impl.size();
 }
 
-int JpegDecoder::components() const { return impl_->session.info.num_components; }
+int JpegDecoder::components() const {
+  if (impl_->opened == Impl::Opened::kStrip) {
+    return static_cast<int>(impl_->strip.header().components.size());
+  }
+  return impl_->session.info.num_components;
+}
 
 void JpegDecoder::decode(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
-  const auto& info = impl_->session.info;
+  const ImageSize image = impl_->size();
   const CropBox& crop = plan.crop;
-  if (crop.x > info.image_width || crop.width > info.image_width - crop.x ||
-      crop.y > info.image_height || crop.height > info.image_height - crop.y) {
+  if (crop.x > image.width || crop.width > image.width - crop.x || crop.y > image.height ||
+      crop.height > image.height - crop.y) {
     throw std::invalid_argument("the crop is not inside the image");
   }
-  impl_->resizer.begin(plan, size, out);
-  impl_->decode_rows(impl_->resizer.source(),
-                     [&](const std::uint8_t* row) { impl_->resizer.push_row(row); });
+  RowResizer& resizer = impl_->resizer;
+  resizer.begin(plan, size, out);
+  const CropBox source = resizer.source();
+  impl_->decode_rows(
+      source, [&] { resizer.begin(plan, size, out); },
+      [&](const std::uint8_t* row) { resizer.push_row(row); });
 }
 
 RgbImage JpegDecoder::decode_full() {
-  const auto& info = impl_->session.info;
-  RgbImage image{info.image_width, info.image_height, {}};
+  const ImageSize size = impl_->size();
+  RgbImage image{size.width, size.height, {}};
   const std::size_t row_bytes = std::size_t{image.width} * 3;
   image.pixels.resize(row_bytes * image.height);
-  std::uint8_t* out = image.pixels.data();
-  impl_->decode_rows({0, 0, image.width, image.height}, [&](const std::uint8_t* row) {
-    std::memcpy(out, row, row_bytes);
-    out += row_bytes;
-  });
+  std::uint8_t* out = nullptr;
+  impl_->decode_rows(
+      {0, 0, image.width, image.height}, [&] { out = image.pixels.data(); },
+      [&](const std::uint8_t* row) {
+        std::memcpy(out, row, row_bytes);
+        out += row_bytes;
+      });
   return image;
 }
 

@@ -23,6 +23,11 @@ struct RgbImage {
   std::vector<std::uint8_t> pixels;  // [height, width, 3]
 };
 
+// The pixels are the same. kFastest: our own decoder (jpeg/strip_decoder.h) for the files that it
+// knows, libjpeg-turbo for all others and whenever there is damage to judge. kLibjpeg:
+// libjpeg-turbo for all, which the other way is measured against.
+enum class JpegMethod { kFastest, kLibjpeg };
+
 // One per thread; its own memory is reused from image to image (libjpeg takes and frees its own).
 // Any JPEG that libjpeg-turbo reads: baseline and progressive, Huffman and arithmetic, any
 // subsampling, grey, CMYK and YCCK (Adobe's inverted form told apart by its marker; to RGB as
@@ -34,7 +39,7 @@ struct RgbImage {
 // seen, nor is a missing end marker of a baseline file. The record's checksum guards the rest.
 class JpegDecoder {
  public:
-  JpegDecoder();
+  explicit JpegDecoder(JpegMethod method = JpegMethod::kFastest);
   ~JpegDecoder();
   JpegDecoder(const JpegDecoder&) = delete;
   JpegDecoder& operator=(const JpegDecoder&) = delete;

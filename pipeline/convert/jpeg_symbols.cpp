@@ -345,10 +345,11 @@ std::optional<std::vector<std::byte>> SymbolTranscoder::write() const {
 
 std::optional<std::vector<std::byte>> transcode_symbols(std::span<const std::byte> file,
                                                         const TranscodeOptions& options) {
-  const auto header = read_jpeg_header(file);
-  if (!header || std::uint64_t{header->width} * header->height > kMaxPixels) return std::nullopt;
-  const auto coded = file.subspan(header->size);
-  SymbolTranscoder transcoder(*header, options, coded.size());
+  JpegHeader header;
+  if (!read_jpeg_header(file, header)) return std::nullopt;
+  if (std::uint64_t{header.width} * header.height > kMaxPixels) return std::nullopt;
+  const auto coded = file.subspan(header.size);
+  SymbolTranscoder transcoder(header, options, coded.size());
   if (!transcoder.prepare() || !transcoder.read(coded)) return std::nullopt;
   return transcoder.write();
 }

@@ -173,6 +173,14 @@ bool read_segment(std::uint8_t marker, Segment segment, JpegHeader& header) {
   }
 }
 
+// As new, but for the memory it has.
+void clear(JpegHeader& header) {
+  std::vector<JpegComponent> components = std::move(header.components);
+  components.clear();
+  header = {};
+  header.components = std::move(components);
+}
+
 void put(std::vector<std::byte>& out, std::uint32_t byte) {
   out.push_back(static_cast<std::byte>(byte));
 }
@@ -246,27 +254,25 @@ void put_huffman(std::vector<std::byte>& out, std::uint32_t index, const Huffman
 
 }  // namespace
 
-std::optional<JpegHeader> read_jpeg_header(std::span<const std::byte> file) {
+bool read_jpeg_header(std::span<const std::byte> file, JpegHeader& header) {
   const auto at = [&](std::size_t i) { return std::to_integer<std::uint8_t>(file[i]); };
-  if (file.size() < 2 || at(0) != 0xFF || at(1) != kSoi) return std::nullopt;
-  JpegHeader header;
+  if (file.size() < 2 || at(0) != 0xFF || at(1) != kSoi) return false;
+  clear(header);
   std::size_t next = 2;
   for (;;) {
     // Segments may be padded before their marker, with 0xFF and, as libjpeg has it, anything.
     while (next < file.size() && at(next) != 0xFF) ++next;
     while (next < file.size() && at(next) == 0xFF) ++next;
-    if (next + 3 > file.size()) return std::nullopt;
+    if (next + 3 > file.size()) return false;
     const std::uint8_t marker = at(next++);
     if (marker == 0) continue;  // no marker: a byte 0xFF of coded data
     const std::size_t length = std::size_t{at(next)} << 8 | at(next + 1);
-    if (length < 2 || length > file.size() - next) return std::nullopt;
-    if (!read_segment(marker, Segment(file.subspan(next + 2, length - 2)), header)) {
-      return std::nullopt;
-    }
+    if (length < 2 || length > file.size() - next) return false;
+    if (!read_segment(marker, Segment(file.subspan(next + 2, length - 2)), header)) return false;
     next += length;
     if (marker != kSos) continue;
     header.size = next;
-    return header;
+    return true;
   }
 }
 

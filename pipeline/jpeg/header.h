@@ -39,9 +39,9 @@ struct JpegHeader {
   std::size_t size = 0;               // bytes of the file before the coded data
 };
 
-// Nothing when the file is damaged or not ordinary, from its progressive mode to an MCU of more
-// than ten blocks; every table that a component names is there.
-std::optional<JpegHeader> read_jpeg_header(std::span<const std::byte> file);
+// False when the file is damaged or not ordinary, from its progressive mode to an MCU of more
+// than ten blocks; else every table that a component names is there. Memory of `header` is reused.
+bool read_jpeg_header(std::span<const std::byte> file, JpegHeader& header);
 
 // As libjpeg guesses them (jdapimin.c, default_decompress_parms).
 JpegColors jpeg_colors(const JpegHeader& header);

@@ -12,6 +12,7 @@ namespace bit::pipeline {
 struct HuffmanTable {
   std::array<std::uint8_t, 17> counts{};    // codes of each length, 1..16
   std::array<std::uint8_t, 256> symbols{};  // in the order of their codes
+  bool operator==(const HuffmanTable&) const = default;
 };
 
 struct HuffmanCode {
