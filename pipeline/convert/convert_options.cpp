@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "pipeline/convert/jpeg_transcode.h"
 #include "storage/dataset_manifest.h"
 #include "storage/hash64.h"
 #include "storage/tfrecord.h"
@@ -50,7 +51,7 @@ std::string identity_of(const ConvertOptions& options) {
   hash.add(options.seed);
   hash.add(static_cast<std::uint64_t>(options.merge_duplicates));
   hash.add(static_cast<std::uint64_t>(options.image.jpeg));
-  hash.add(static_cast<std::uint64_t>(options.image.restart_intervals));
+  hash.add(std::uint64_t{options.image.restart_intervals ? kRestartInterval : 0});
   hash.add(static_cast<std::uint64_t>(options.image.apply_exif));
   hash.add(static_cast<std::uint64_t>(options.image.quality));
   hash.add(static_cast<std::uint64_t>(options.image.subsampling));

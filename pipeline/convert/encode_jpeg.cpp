@@ -51,10 +51,7 @@ void set_parameters(jpeg_compress_struct& info, const EncodeOptions& options) {
   info.comp_info[0].v_samp_factor = options.subsampling == Subsampling::k420 ? 2 : 1;
   info.dct_method = JDCT_ISLOW;
   info.optimize_coding = TRUE;
-  if (options.restart_intervals) {
-    const auto mcu_width = static_cast<std::uint32_t>(DCTSIZE * info.comp_info[0].h_samp_factor);
-    info.restart_interval = restart_interval((info.image_width + mcu_width - 1) / mcu_width);
-  }
+  if (options.restart_intervals) info.restart_interval = kRestartInterval;
 }
 
 bool Encoder::encode(const RgbImage& image, const EncodeOptions& options) {

@@ -14,7 +14,7 @@ enum class Subsampling { k444, k422, k420 };
 struct EncodeOptions {
   int quality = 95;  // 1 to 100, libjpeg's scale
   Subsampling subsampling = Subsampling::k444;
-  bool restart_intervals = true;  // of restart_interval() MCUs; else none
+  bool restart_intervals = true;  // of kRestartInterval MCUs; else none
 };
 
 // A baseline JFIF file with Huffman tables made for it and no metadata. The same pixels give the

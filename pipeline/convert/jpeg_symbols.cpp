@@ -145,7 +145,7 @@ SymbolTranscoder::SymbolTranscoder(const JpegHeader& header, const TranscodeOpti
   }
   columns_ = ceil_div(header.width, 8 * max_horizontal);
   rows_ = ceil_div(header.height, 8 * max_vertical);
-  if (options.restart_intervals) written_interval_ = restart_interval(columns_);
+  if (options.restart_intervals) written_interval_ = kRestartInterval;
   for (std::size_t c = 0; c < header.components.size(); ++c) {
     const std::uint32_t horizontal = single ? 1 : header.components[c].horizontal;
     const std::uint32_t vertical = single ? 1 : header.components[c].vertical;
@@ -271,7 +271,7 @@ bool SymbolTranscoder::read(std::span<const std::byte> coded) {
         end = source->bytes.get() + source->ends[index];
         for (Component& component : components_) component.dc = 0;
       }
-      if (written_interval_ != 0 && column % written_interval_ == 0) begin_written_interval();
+      if (written_interval_ != 0 && mcu % written_interval_ == 0) begin_written_interval();
       if (!read_mcu(reader, column + 1 == columns_, row + 1 == rows_)) return false;
       if (reader.position() > end) return false;
     }

@@ -88,14 +88,6 @@ class TranscoderGuard {
   Transcoder& transcoder_;
 };
 
-// A single component is coded block by block, whatever its sampling factors.
-std::uint32_t mcus_per_row(const jpeg_decompress_struct& source) {
-  const std::uint32_t mcu_width = source.num_components == 1
-                                      ? DCTSIZE
-                                      : DCTSIZE * static_cast<unsigned>(source.max_h_samp_factor);
-  return (source.image_width + mcu_width - 1) / mcu_width;
-}
-
 void copy_coefficients(Transcoder& transcoder, jvirt_barray_ptr* coefficients,
                        const TranscodeOptions& options) {
   auto& source = transcoder.source;
@@ -106,7 +98,7 @@ void copy_coefficients(Transcoder& transcoder, jvirt_barray_ptr* coefficients,
   // Four components without an Adobe marker are plain CMYK, with one inverted CMYK or YCCK: the
   // marker decides the colours, so it stays away or stays.
   if (source.num_components == 4) target.write_Adobe_marker = source.saw_Adobe_marker;
-  if (options.restart_intervals) target.restart_interval = restart_interval(mcus_per_row(source));
+  if (options.restart_intervals) target.restart_interval = kRestartInterval;
   jpeg_write_coefficients(&target, coefficients);
   jpeg_finish_compress(&target);
 }
@@ -139,13 +131,6 @@ bool transcode(Transcoder& transcoder, std::span<const std::byte> file,
 }
 
 }  // namespace
-
-std::uint32_t restart_interval(std::uint32_t mcus_per_row) {
-  for (std::uint32_t interval = 4; interval < mcus_per_row; ++interval) {
-    if (mcus_per_row % interval == 0) return interval;
-  }
-  return mcus_per_row;
-}
 
 std::vector<std::byte> transcode_jpeg(std::span<const std::byte> file,
                                       const TranscodeOptions& options) {

@@ -11,7 +11,7 @@
 namespace bit::pipeline {
 
 struct TranscodeOptions {
-  bool restart_intervals = true;  // of restart_interval() MCUs; else none
+  bool restart_intervals = true;  // of kRestartInterval MCUs; else none
 };
 
 // The JFIF or Adobe marker stays where colours depend on it. A JPEG whose coefficients do not fit
@@ -26,9 +26,8 @@ std::vector<std::byte> transcode_jpeg(std::span<const std::byte> file,
 std::vector<std::byte> transcode_with_libjpeg(std::span<const std::byte> file,
                                               const TranscodeOptions& options);
 
-// MCUs (the blocks that are coded together) between restart markers: the smallest divisor of
-// `mcus_per_row` that is at least 4, so that every row of MCUs starts an interval; the whole row
-// when there is none. 4 is where finer intervals stop paying for their bytes.
-std::uint32_t restart_interval(std::uint32_t mcus_per_row);
+// MCUs (the blocks that are coded together) between restart markers, where finer intervals stop
+// paying for their bytes. They need not begin where rows of MCUs do.
+inline constexpr std::uint32_t kRestartInterval = 4;
 
 }  // namespace bit::pipeline

@@ -1,6 +1,5 @@
 // The codes of AC coefficients as the loop over a block wants them: one look at the next bits says
-// how far to go on, which coefficient comes and, but for a multiplication-free correction, what it
-// is.
+// how far to go on, which coefficient comes, and how its bits become its value.
 #pragma once
 
 #include <array>
@@ -16,8 +15,8 @@ class AcCodes {
 
   // A code whose value has at most 7 bits, together with the value's first bit, its sign:
   //   bits 0..7    length of code and value together, at most kMaxBits
-  //   bits 8..15   length of the value
-  //   bits 16..23  coefficients passed by, its own included; kEndOfBlock
+  //   bits 8..15   coefficients passed by, its own included; kEndOfBlock
+  //   bits 16..23  a mask of the value's bits
   //   bits 24..31  signed: what is added to the bits of the value
   using Entry = std::uint32_t;
   static constexpr std::uint32_t kMaxBits = 17;

@@ -49,8 +49,9 @@ struct McuRow {
 struct ScanStream {
   // In a block.
   std::uint64_t bits = 0;  // the next ones from the top
-  std::uint32_t used = 0;  // 63 less the number of valid ones, in the low 8 bits
-  std::uint32_t passed = 0;
+  // In its low 8 bits 63 less the number of valid ones, in the next 8 the coefficients passed by,
+  // and above them nothing of use: sums of entries of AcCodes.
+  std::uint32_t state = 0;
   const std::uint8_t* next = nullptr;
   std::int16_t* block = nullptr;
   const AcCodes::Entry* codes = nullptr;

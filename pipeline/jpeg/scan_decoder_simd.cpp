@@ -52,7 +52,7 @@ constexpr std::array<std::uint8_t, 256> make_places() {
 }
 
 constexpr std::array<std::uint8_t, 256> kPlaces = make_places();
-constexpr std::uint32_t kBlockDone = 0xC0;  // any of these bits of `passed`: 64 or more
+constexpr std::uint32_t kBlockDone = 0xC000;  // any of these bits of a state: 64 or more passed
 
 // Coefficients that nobody needs.
 struct alignas(64) UnwantedTile {
@@ -70,41 +70,36 @@ namespace HWY_NAMESPACE {
 // What of a stream is in registers while it is in a block.
 struct Cursor {
   std::uint64_t bits;
-  std::uint32_t used, passed;
+  std::uint32_t state;
   const std::uint8_t* next;
   std::int16_t* block;
   const AcCodes::Entry* codes;
 
   HWY_INLINE explicit Cursor(const ScanStream& s)
-      : bits(s.bits),
-        used(s.used),
-        passed(s.passed),
-        next(s.next),
-        block(s.block),
-        codes(s.codes) {}
+      : bits(s.bits), state(s.state), next(s.next), block(s.block), codes(s.codes) {}
   HWY_INLINE void store(ScanStream& s) const {
     s.bits = bits;
-    s.used = used;
-    s.passed = passed;
+    s.state = state;
     s.next = next;
   }
   // Makes at least 56 bits valid.
   HWY_INLINE void refill() {
-    bits |= load_big_endian(next) >> (~used & 63);
-    next += used >> 3 & 7;
-    used &= 7;
+    bits |= load_big_endian(next) >> (~state & 63);
+    next += state >> 3 & 7;
+    state &= ~0xF8U;
   }
-  HWY_INLINE bool done() const { return (passed & kBlockDone) != 0; }
+  HWY_INLINE std::uint32_t passed() const { return state >> 8 & 255; }
+  HWY_INLINE bool done() const { return (state & kBlockDone) != 0; }
 };
 
 // A code that AcCodes has no entry for. Leaves at least 56 bits.
-HWY_NOINLINE void take_rare(Cursor& c, const HuffmanDecoder& codes) {
+HWY_NOINLINE Cursor take_rare(Cursor c, const HuffmanDecoder& codes) {
   c.refill();
   const HuffmanDecoder::Entry entry = codes.find(c.bits);
   const std::uint32_t size = entry >> 24 & 15, total = entry & 255, passed = entry >> 8 & 255;
   if (passed == HuffmanDecoder::kBad) {
-    c.passed = 127;  // ends the block, as one that is too long
-    return;
+    c.state |= 127U << 8;  // ends the block, as one that is too long
+    return c;
   }
   std::int32_t value = 0;
   if (size != 0) {
@@ -112,26 +107,24 @@ HWY_NOINLINE void take_rare(Cursor& c, const HuffmanDecoder& codes) {
     value = static_cast<std::int32_t>(from_value >> (64 - size));
     if ((from_value >> 63) == 0) value -= (1 << size) - 1;
   }
-  c.passed = (c.passed & 255) + passed;
-  c.block[kPlaces[c.passed & 255]] = static_cast<std::int16_t>(value);
   c.bits <<= total;
-  c.used = (c.used & 255) + total;
+  c.state += passed << 8 | total;
+  c.block[kPlaces[c.passed()]] = static_cast<std::int16_t>(value);
   c.refill();
+  return c;
 }
 
 HWY_INLINE void take(Cursor& c, const AcCodes& ac) {
   const AcCodes::Entry entry = c.codes[c.bits >> (64 - AcCodes::kLookBits)];
   if (HWY_UNLIKELY(entry == 0)) {
-    take_rare(c, ac.all());
+    c = take_rare(c, ac.all());  // by value, so that it stays in registers here
     return;
   }
-  const std::uint64_t size_mask = (std::uint64_t{1} << (entry >> 8 & 63)) - 1;
-  const auto magnitude = static_cast<std::int32_t>(c.bits >> (-entry & 63) & size_mask);
-  c.passed += entry >> 16;
-  c.block[kPlaces[c.passed & 255]] =
-      static_cast<std::int16_t>(magnitude + (static_cast<std::int32_t>(entry) >> 24));
+  const auto value = static_cast<std::int32_t>(c.bits >> (-entry & 63) & (entry >> 16 & 255));
+  c.state += entry;
+  c.block[kPlaces[c.passed()]] =
+      static_cast<std::int16_t>(value + (static_cast<std::int32_t>(entry) >> 24));
   c.bits <<= entry & 63;
-  c.used += entry;
 }
 
 class RowDecoder {
@@ -151,7 +144,7 @@ class RowDecoder {
   // The block in `cursor` is complete; goes on to the next one. False when there is none, or the
   // data is damaged.
   bool next_block() {
-    const std::uint32_t passed = stream_.passed & 255;
+    const std::uint32_t passed = stream_.state >> 8 & 255;
     if ((passed > 64 && passed < AcCodes::kEndOfBlock) || position() > stream_.end) return fail();
     if (++stream_.block_of_mcu == scan_.block_count) {
       stream_.block_of_mcu = 0;
@@ -176,7 +169,7 @@ class RowDecoder {
     return std::min((interval + 1) * scan_.interval, scan_.mcus);
   }
   // The first byte of which no bit is taken.
-  const std::uint8_t* position() const { return stream_.next - ((63 - (stream_.used & 255)) >> 3); }
+  const std::uint8_t* position() const { return stream_.next - ((63 - (stream_.state & 63)) >> 3); }
 
   bool start_interval(std::uint64_t interval) {
     ScanStream& s = stream_;
@@ -196,7 +189,7 @@ class RowDecoder {
     s.next = s.bytes.data();
     s.end = s.next + size;
     s.bits = 0;
-    s.used = 63;
+    s.state = 63;
     s.mcu = interval * scan_.interval;
     s.interval_end = end_of(interval);
     s.block_of_mcu = 0;
@@ -224,13 +217,13 @@ class RowDecoder {
     auto difference = static_cast<std::int32_t>(from_value >> 1 >> (63 - size));
     if ((from_value >> 63) == 0) difference -= (1 << size) - 1;
     c.bits <<= entry & 63;
-    c.used += entry & 255;
+    c.state = (c.state & 63) + (entry & 255);
     c.refill();
     std::int32_t& dc = s.dc[place.component];
     dc += difference;
     if (dc != static_cast<std::int16_t>(dc)) return fail();
     s.block[0] = static_cast<std::int16_t>(dc);
-    c.passed = 1;
+    c.state |= 1U << 8;
     c.store(s);
     s.codes = place.ac->entries();
     return true;
@@ -276,13 +269,13 @@ bool decode_mcu_rows_simd(const Scan& scan, std::span<const McuRow> rows,
     for (;;) {
       take(a, ac_a);
       take(b, ac_b);
-      if (((a.passed | b.passed) & kBlockDone) != 0) break;
+      if (((a.state | b.state) & kBlockDone) != 0) break;
       take(a, ac_a);
       take(b, ac_b);
-      if (((a.passed | b.passed) & kBlockDone) != 0) break;
+      if (((a.state | b.state) & kBlockDone) != 0) break;
       take(a, ac_a);
       take(b, ac_b);
-      if (((a.passed | b.passed) & kBlockDone) != 0) break;
+      if (((a.state | b.state) & kBlockDone) != 0) break;
       a.refill();
       b.refill();
     }
