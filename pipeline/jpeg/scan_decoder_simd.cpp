@@ -81,6 +81,8 @@ struct Cursor {
     s.bits = bits;
     s.state = state;
     s.next = next;
+    s.block = block;
+    s.codes = codes;
   }
   // Makes at least 56 bits valid.
   HWY_INLINE void refill() {
@@ -89,8 +91,17 @@ struct Cursor {
     state &= ~0xF8U;
   }
   HWY_INLINE std::uint32_t passed() const { return state >> 8 & 255; }
+  // The first byte of which no bit is taken.
+  HWY_INLINE const std::uint8_t* position() const { return next - ((63 - (state & 63)) >> 3); }
   HWY_INLINE bool done() const { return (state & kBlockDone) != 0; }
 };
+
+// The value that the `size` bits after a code stand for (T.81 table F.1), at most 16.
+HWY_INLINE std::int32_t value_of(std::uint64_t from_value, std::uint32_t size) {
+  const auto bits = static_cast<std::int32_t>(from_value >> 1 >> (63 - size));
+  const auto negative = static_cast<std::int32_t>(~(static_cast<std::int64_t>(from_value) >> 63));
+  return bits - (((1 << size) - 1) & negative);  // signs are not to be foreseen: no branch
+}
 
 // A code that AcCodes has no entry for. Leaves at least 56 bits.
 HWY_NOINLINE Cursor take_rare(Cursor c, const HuffmanDecoder& codes) {
@@ -101,12 +112,7 @@ HWY_NOINLINE Cursor take_rare(Cursor c, const HuffmanDecoder& codes) {
     c.state |= 127U << 8;  // ends the block, as one that is too long
     return c;
   }
-  std::int32_t value = 0;
-  if (size != 0) {
-    const std::uint64_t from_value = c.bits << (entry >> 16 & 63);
-    value = static_cast<std::int32_t>(from_value >> (64 - size));
-    if ((from_value >> 63) == 0) value -= (1 << size) - 1;
-  }
+  const std::int32_t value = value_of(c.bits << (entry >> 16 & 63), size);
   c.bits <<= total;
   c.state += passed << 8 | total;
   c.block[kPlaces[c.passed()]] = static_cast<std::int16_t>(value);
@@ -114,10 +120,10 @@ HWY_NOINLINE Cursor take_rare(Cursor c, const HuffmanDecoder& codes) {
   return c;
 }
 
-HWY_INLINE void take(Cursor& c, const AcCodes& ac) {
+HWY_INLINE void take(Cursor& c, const Scan& scan, const ScanStream& stream) {
   const AcCodes::Entry entry = c.codes[c.bits >> (64 - AcCodes::kLookBits)];
   if (HWY_UNLIKELY(entry == 0)) {
-    c = take_rare(c, ac.all());  // by value, so that it stays in registers here
+    c = take_rare(c, scan.blocks[stream.block_of_mcu].ac->all());  // by value: stays in registers
     return;
   }
   const auto value = static_cast<std::int32_t>(c.bits >> (-entry & 63) & (entry >> 16 & 255));
@@ -127,36 +133,42 @@ HWY_INLINE void take(Cursor& c, const AcCodes& ac) {
   c.bits <<= entry & 63;
 }
 
+// Goes through a row block by block.
 class RowDecoder {
  public:
-  RowDecoder(const Scan& scan, ScanStream& stream) : scan_(scan), stream_(stream) {}
+  RowDecoder(const Scan& scan, ScanStream& stream, std::int16_t* unwanted)
+      : scan_(scan), stream_(stream), unwanted_(unwanted) {}
 
-  bool start(const McuRow& row, std::int16_t* unwanted) {
+  bool start(const McuRow& row) {
     stream_.row = row;
-    unwanted_ = unwanted;
     row_end_ = row.first + row.count;
     const std::uint64_t interval = row.first / scan_.interval;
     const bool same =
         stream_.positioned && stream_.mcu <= row.first && stream_.interval_end == end_of(interval);
-    return (same || start_interval(interval)) && start_block();
+    if (!same && !start_interval(interval)) return false;
+    Cursor c(stream_);
+    if (!start_block(c)) return false;
+    c.store(stream_);
+    return true;
   }
 
-  // The block in `cursor` is complete; goes on to the next one. False when there is none, or the
-  // data is damaged.
-  bool next_block() {
-    const std::uint32_t passed = stream_.state >> 8 & 255;
-    if ((passed > 64 && passed < AcCodes::kEndOfBlock) || position() > stream_.end) return fail();
-    if (++stream_.block_of_mcu == scan_.block_count) {
-      stream_.block_of_mcu = 0;
-      ++stream_.mcu;
-      if (stream_.mcu == stream_.interval_end) {
-        if (position() != stream_.end) return fail();
-        stream_.positioned = false;
-        if (stream_.mcu < row_end_ && !start_interval(stream_.mcu / scan_.interval)) return fail();
-      }
-      if (stream_.mcu == row_end_) return false;
+  // The block of `c` is complete: goes on to the next one. False at the end of the row, when the
+  // stream is at the next MCU, or when the data is damaged.
+  HWY_INLINE bool next_block(Cursor& c) {
+    ScanStream& s = stream_;
+    const std::uint32_t passed = c.passed();
+    if (HWY_UNLIKELY((passed > 64 && passed < AcCodes::kEndOfBlock) || c.position() > s.end)) {
+      return fail();
     }
-    return start_block();
+    if (++s.block_of_mcu == scan_.block_count) {
+      s.block_of_mcu = 0;
+      if (++s.mcu == s.interval_end || s.mcu == row_end_) {
+        c.store(s);
+        if (!next_interval()) return false;
+        c = Cursor(s);
+      }
+    }
+    return start_block(c);
   }
   bool failed() const { return failed_; }
 
@@ -168,18 +180,26 @@ class RowDecoder {
   std::uint64_t end_of(std::uint64_t interval) const {
     return std::min((interval + 1) * scan_.interval, scan_.mcus);
   }
-  // The first byte of which no bit is taken.
-  const std::uint8_t* position() const { return stream_.next - ((63 - (stream_.state & 63)) >> 3); }
 
-  bool start_interval(std::uint64_t interval) {
+  // At the end of an interval or of the row; false unless the row goes on.
+  HWY_NOINLINE bool next_interval() {
+    if (stream_.mcu == stream_.interval_end) {
+      if (Cursor(stream_).position() != stream_.end) return fail();
+      stream_.positioned = false;
+      if (stream_.mcu < row_end_) return start_interval(stream_.mcu / scan_.interval);
+    }
+    return stream_.mcu < row_end_;
+  }
+
+  HWY_NOINLINE bool start_interval(std::uint64_t interval) {
     ScanStream& s = stream_;
     s.positioned = false;
     if (interval >= scan_.starts.size()) return fail();
     const std::uint32_t start = scan_.starts[interval];
     if (interval > 0 && (scan_.coded[start - 1] & 7) != (interval - 1) % 8) return fail();
     const bool last = interval + 1 >= scan_.starts.size();
-    const auto coded = scan_.coded.subspan(
-        start, (last ? scan_.coded.size() : scan_.starts[interval + 1] - 2) - start);
+    const std::size_t stop = last ? scan_.coded.size() : scan_.starts[interval + 1] - 2;
+    const auto coded = scan_.coded.subspan(start, stop - start);
     const std::size_t room = coded.size() + std::max(kBytesAfterEnd, kUnstuffSlack);
     if (s.bytes.size() < room) s.bytes.resize(room);
     std::size_t taken = 0;
@@ -198,96 +218,91 @@ class RowDecoder {
     return true;
   }
 
-  bool start_block() {
+  // Finds the place of the block and decodes its DC coefficient.
+  HWY_INLINE bool start_block(Cursor& c) {
     ScanStream& s = stream_;
     const McuBlock& place = scan_.blocks[s.block_of_mcu];
-    if (s.mcu >= s.row.first) {
-      const auto x = static_cast<std::uint32_t>(s.mcu - s.row.first) * place.across + place.x;
-      s.block =
-          s.row.tiles[s.block_of_mcu] + x / kTileBlocks * kTileCoefficients + x % kTileBlocks * 8;
-    } else {
-      s.block = unwanted_;
-    }
-    Cursor c(s);
     c.refill();
     const HuffmanDecoder::Entry entry = place.dc->find(c.bits);
-    if ((entry >> 8 & 255) != 1) return fail();
-    const std::uint32_t size = entry >> 24;
-    const std::uint64_t from_value = c.bits << (entry >> 16 & 63);
-    auto difference = static_cast<std::int32_t>(from_value >> 1 >> (63 - size));
-    if ((from_value >> 63) == 0) difference -= (1 << size) - 1;
-    c.bits <<= entry & 63;
-    c.state = (c.state & 63) + (entry & 255);
-    c.refill();
+    if (HWY_LIKELY(s.mcu >= s.row.first)) {
+      const auto x = static_cast<std::uint32_t>(s.mcu - s.row.first) * place.across + place.x;
+      c.block =
+          s.row.tiles[s.block_of_mcu] + x / kTileBlocks * kTileCoefficients + x % kTileBlocks * 8;
+    } else {
+      c.block = unwanted_;
+    }
+    c.codes = place.ac->entries();
+    if (HWY_UNLIKELY((entry >> 8 & 255) != 1)) return fail();
     std::int32_t& dc = s.dc[place.component];
-    dc += difference;
-    if (dc != static_cast<std::int16_t>(dc)) return fail();
-    s.block[0] = static_cast<std::int16_t>(dc);
-    c.state |= 1U << 8;
-    c.store(s);
-    s.codes = place.ac->entries();
-    return true;
+    dc += value_of(c.bits << (entry >> 16 & 63), entry >> 24);
+    c.bits <<= entry & 63;
+    c.state = (c.state & 63) + (1U << 8) + (entry & 255);
+    c.refill();
+    c.block[0] = static_cast<std::int16_t>(dc);
+    return HWY_LIKELY(dc == static_cast<std::int16_t>(dc)) || fail();
   }
 
   const Scan& scan_;
   ScanStream& stream_;
-  std::int16_t* unwanted_ = nullptr;
+  std::int16_t* const unwanted_;
   std::uint64_t row_end_ = 0;
   bool failed_ = false;
 };
 
+// From the block that the stream is in to the end of the row.
 bool finish_row(const Scan& scan, ScanStream& stream, RowDecoder& decoder) {
+  Cursor c(stream);
   do {
-    Cursor c(stream);
-    const AcCodes& ac = *scan.blocks[stream.block_of_mcu].ac;
     for (;;) {
-      take(c, ac);
-      if (c.done()) break;
-      take(c, ac);
-      if (c.done()) break;
-      take(c, ac);
-      if (c.done()) break;
+      if (take(c, scan, stream); c.done()) break;
+      if (take(c, scan, stream); c.done()) break;
+      if (take(c, scan, stream); c.done()) break;
       c.refill();
     }
     c.refill();
-    c.store(stream);
-  } while (decoder.next_block());
+  } while (decoder.next_block(c));
   return !decoder.failed();
+}
+
+// False when at least one of the blocks is complete.
+HWY_INLINE bool take_both(Cursor& a, Cursor& b, const Scan& scan,
+                          const std::array<ScanStream, 2>& streams) {
+  take(a, scan, streams[0]);
+  take(b, scan, streams[1]);
+  return ((a.state | b.state) & kBlockDone) == 0;
 }
 
 bool decode_mcu_rows_simd(const Scan& scan, std::span<const McuRow> rows,
                           std::array<ScanStream, 2>& streams) {
   UnwantedTile unwanted;
-  RowDecoder first(scan, streams[0]), second(scan, streams[1]);
-  if (!first.start(rows[0], unwanted.coefficients)) return false;
-  if (rows.size() == 1) return finish_row(scan, streams[0], first);
-  if (!second.start(rows[1], unwanted.coefficients)) return false;
+  ScanStream &first = streams[0], &second = streams[1];
+  RowDecoder first_row(scan, first, unwanted.coefficients);
+  RowDecoder second_row(scan, second, unwanted.coefficients);
+  if (!first_row.start(rows[0])) return false;
+  if (rows.size() == 1) return finish_row(scan, first, first_row);
+  if (!second_row.start(rows[1])) return false;
+  Cursor a(first), b(second);
   for (;;) {
-    Cursor a(streams[0]), b(streams[1]);
-    const AcCodes& ac_a = *scan.blocks[streams[0].block_of_mcu].ac;
-    const AcCodes& ac_b = *scan.blocks[streams[1].block_of_mcu].ac;
     for (;;) {
-      take(a, ac_a);
-      take(b, ac_b);
-      if (((a.state | b.state) & kBlockDone) != 0) break;
-      take(a, ac_a);
-      take(b, ac_b);
-      if (((a.state | b.state) & kBlockDone) != 0) break;
-      take(a, ac_a);
-      take(b, ac_b);
-      if (((a.state | b.state) & kBlockDone) != 0) break;
+      if (!take_both(a, b, scan, streams)) break;
+      if (!take_both(a, b, scan, streams)) break;
+      if (!take_both(a, b, scan, streams)) break;
       a.refill();
       b.refill();
     }
     a.refill();
     b.refill();
-    a.store(streams[0]);
-    b.store(streams[1]);
-    const bool a_goes_on = !a.done() || first.next_block();
-    const bool b_goes_on = !b.done() || second.next_block();
-    if (first.failed() || second.failed()) return false;
-    if (!a_goes_on) return !b_goes_on || finish_row(scan, streams[1], second);
-    if (!b_goes_on) return finish_row(scan, streams[0], first);
+    if (a.done() && !first_row.next_block(a)) {
+      b.store(second);
+      if (first_row.failed()) return false;
+      if (b.done() && !second_row.next_block(b)) return !second_row.failed();
+      b.store(second);
+      return finish_row(scan, second, second_row);
+    }
+    if (b.done() && !second_row.next_block(b)) {
+      a.store(first);
+      return !second_row.failed() && finish_row(scan, first, first_row);
+    }
   }
 }
 
