@@ -93,19 +93,28 @@ struct Lanes {
   };
 };
 
+// Lanes of two vectors in turn, to be weighed together.
+template <class D16>
+struct Pairs {
+  hn::Vec<D16> lower, upper;
+};
+
+template <class D16>
+HWY_INLINE Pairs<D16> pair(D16 d16, hn::Vec<D16> first, hn::Vec<D16> second) {
+  return {hn::InterleaveLower(d16, first, second), hn::InterleaveUpper(d16, first, second)};
+}
+
 // first * a + second * b, lane by lane.
 template <class D16>
-HWY_INLINE typename Lanes<D16>::Wide combine(D16 d16, hn::Vec<D16> first, hn::Vec<D16> second,
-                                             std::int32_t pair) {
+HWY_INLINE typename Lanes<D16>::Wide weigh(D16 d16, const Pairs<D16>& pairs, std::int32_t ab) {
   const typename Lanes<D16>::D32 d32;
-  const auto factor = hn::BitCast(d16, hn::Set(d32, pair));
+  const auto factor = hn::BitCast(d16, hn::Set(d32, ab));
   const auto sum = [&](hn::Vec<D16> values) HWY_ATTR {
     auto odd = hn::Zero(d32);
     const auto even = hn::ReorderWidenMulAccumulate(d32, values, factor, hn::Zero(d32), odd);
     return hn::RearrangeToOddPlusEven(even, odd);
   };
-  return {sum(hn::InterleaveLower(d16, first, second)),
-          sum(hn::InterleaveUpper(d16, first, second))};
+  return {sum(pairs.lower), sum(pairs.upper)};
 }
 
 // value * 2^13.
@@ -141,19 +150,21 @@ HWY_INLINE hn::Vec<D16> descale(D16 d16, const typename Lanes<D16>::Wide& value)
 // Along the index of `x`, in every lane.
 template <int kShift, class D16>
 HWY_INLINE void transform(D16 d16, hn::Vec<D16> (&x)[8]) {
-  const auto even_sum = combine(d16, x[2], x[6], factors(k0_541 + k0_765, k0_541));
-  const auto even_difference = combine(d16, x[2], x[6], factors(k0_541, k0_541 - k1_847));
+  const auto x26 = pair(d16, x[2], x[6]);
+  const auto even_sum = weigh(d16, x26, factors(k0_541 + k0_765, k0_541));
+  const auto even_difference = weigh(d16, x26, factors(k0_541, k0_541 - k1_847));
   const auto sum = scaled(d16, hn::Add(x[0], x[4])), difference = scaled(d16, hn::Sub(x[0], x[4]));
   const auto e0 = plus(sum, even_sum), e3 = minus(sum, even_sum);
   const auto e1 = plus(difference, even_difference), e2 = minus(difference, even_difference);
 
-  const auto z3 = hn::Add(x[3], x[7]), z4 = hn::Add(x[1], x[5]);
-  const auto common3 = combine(d16, z3, z4, factors(k1_175 - k1_961, k1_175));
-  const auto common4 = combine(d16, z3, z4, factors(k1_175, k1_175 - k0_390));
-  const auto o0 = plus(combine(d16, x[7], x[1], factors(k0_298 - k0_899, -k0_899)), common3);
-  const auto o1 = plus(combine(d16, x[5], x[3], factors(k2_053 - k2_562, -k2_562)), common4);
-  const auto o2 = plus(combine(d16, x[3], x[5], factors(k3_072 - k2_562, -k2_562)), common3);
-  const auto o3 = plus(combine(d16, x[1], x[7], factors(k1_501 - k0_899, -k0_899)), common4);
+  const auto z = pair(d16, hn::Add(x[3], x[7]), hn::Add(x[1], x[5]));
+  const auto common3 = weigh(d16, z, factors(k1_175 - k1_961, k1_175));
+  const auto common4 = weigh(d16, z, factors(k1_175, k1_175 - k0_390));
+  const auto x17 = pair(d16, x[1], x[7]), x35 = pair(d16, x[3], x[5]);
+  const auto o0 = plus(weigh(d16, x17, factors(-k0_899, k0_298 - k0_899)), common3);
+  const auto o1 = plus(weigh(d16, x35, factors(-k2_562, k2_053 - k2_562)), common4);
+  const auto o2 = plus(weigh(d16, x35, factors(k3_072 - k2_562, -k2_562)), common3);
+  const auto o3 = plus(weigh(d16, x17, factors(k1_501 - k0_899, -k0_899)), common4);
 
   x[0] = descale<kShift>(d16, plus(e0, o3));
   x[7] = descale<kShift>(d16, minus(e0, o3));
