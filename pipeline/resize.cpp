@@ -28,17 +28,25 @@ void check_axis(std::uint32_t input, std::uint32_t resized, std::uint32_t offset
 
 }  // namespace
 
-void AxisTaps::compute(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
-                       std::uint32_t samples) {
+void AxisTaps::compute(ResizeFilter filter, std::uint32_t input, std::uint32_t resized,
+                       std::uint32_t offset, std::uint32_t samples) {
   check_axis(input, resized, offset, samples);
   const double scale = static_cast<double>(input) / resized;
-  const double support = std::max(scale, 1.0);  // of the triangle, in input samples
-  stride = std::min(input, static_cast<std::uint32_t>(std::ceil(support)) * 2 + 1);
   first.resize(samples);
   count.resize(samples);
-  weights.assign(std::size_t{samples} * stride, 0);
+  if (filter == ResizeFilter::kBilinear) {
+    bilinear(input, scale, offset);
+  } else {
+    triangle(input, scale, offset);
+  }
+}
+
+void AxisTaps::triangle(std::uint32_t input, double scale, std::uint32_t offset) {
+  const double support = std::max(scale, 1.0);  // in input samples
+  stride = std::min(input, static_cast<std::uint32_t>(std::ceil(support)) * 2 + 1);
+  weights.resize(first.size() * stride);
   scratch_.resize(stride);
-  for (std::uint32_t sample = 0; sample < samples; ++sample) {
+  for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
     const double centre = (offset + sample + 0.5) * scale;
     const double begin = std::max(centre - support + 0.5, 0.0), end = centre + support + 0.5;
     const auto low = static_cast<std::uint32_t>(begin);
@@ -64,13 +72,30 @@ void AxisTaps::compute(std::uint32_t input, std::uint32_t resized, std::uint32_t
   }
 }
 
+// As TensorFlow's ResizeBilinear with half_pixel_centers
+// (core/kernels/image/resize_bilinear_op.cc).
+void AxisTaps::bilinear(std::uint32_t input, double scale, std::uint32_t offset) {
+  stride = 2;
+  weights.resize(first.size() * stride);
+  for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
+    const double place = std::clamp((offset + sample + 0.5) * scale - 0.5, 0.0, input - 1.0);
+    const auto low = static_cast<std::uint32_t>(place);
+    const auto second = static_cast<std::int32_t>(std::lround((place - low) * kWeightOne));
+    std::int32_t* weight = &weights[std::size_t{sample} * stride];
+    first[sample] = second < kWeightOne ? low : low + 1;
+    count[sample] = second > 0 && second < kWeightOne ? 2 : 1;
+    weight[0] = count[sample] == 2 ? kWeightOne - second : kWeightOne;
+    weight[1] = count[sample] == 2 ? second : 0;
+  }
+}
+
 void RowResizer::begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t height,
                        std::span<std::uint8_t> out) {
   if (out.size() < std::size_t{width} * height * 3) {
     throw std::invalid_argument("the output is smaller than its pixels");
   }
-  columns_.compute(plan.crop.width, plan.resized_width, plan.offset_x, width);
-  rows_.compute(plan.crop.height, plan.resized_height, plan.offset_y, height);
+  columns_.compute(plan.filter, plan.crop.width, plan.resized_width, plan.offset_x, width);
+  rows_.compute(plan.filter, plan.crop.height, plan.resized_height, plan.offset_y, height);
   width_ = width;
   height_ = height;
   pushed_ = next_ = 0;
@@ -130,7 +155,8 @@ void RowResizer::plan_rows() {
 }
 
 void RowResizer::push_row(const std::uint8_t* row) {
-  filter_row(row_filter_, row, &ring_[(pushed_ & (ring_rows_ - 1)) * ring_stride_]);
+  const bool used = next_ < height_ && rows_.first[next_] <= pushed_;  // kBilinear leaves rows out
+  if (used) filter_row(row_filter_, row, &ring_[(pushed_ & (ring_rows_ - 1)) * ring_stride_]);
   ++pushed_;
   while (next_ < height_ && rows_.first[next_] + rows_.count[next_] <= pushed_) emit_row();
 }
@@ -156,8 +182,8 @@ void RowResizer::emit_row() {
 void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
                       std::uint32_t size, std::span<std::uint8_t> out) {
   AxisTaps columns, rows;
-  columns.compute(plan.crop.width, plan.resized_width, plan.offset_x, size);
-  rows.compute(plan.crop.height, plan.resized_height, plan.offset_y, size);
+  columns.compute(plan.filter, plan.crop.width, plan.resized_width, plan.offset_x, size);
+  rows.compute(plan.filter, plan.crop.height, plan.resized_height, plan.offset_y, size);
   std::vector<std::uint8_t> narrow(std::size_t{plan.crop.height} * size * 3);  // columns done
   for (std::size_t y = 0; y < plan.crop.height; ++y) {
     for (std::size_t x = 0; x < size; ++x) {
