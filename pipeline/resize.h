@@ -58,15 +58,20 @@ class RowResizer {
  private:
   void plan_columns(bool flip);
   void plan_rows();
+  void filter_group();
   void emit_row();
 
   CropBox source_;
-  std::uint32_t width_ = 0, height_ = 0;  // of the output, pixels
-  std::uint32_t pushed_ = 0;              // rows so far
-  std::uint32_t next_ = 0;                // output row
+  std::uint32_t width_ = 0, height_ = 0;   // of the output, pixels
+  std::uint32_t pushed_ = 0, filled_ = 0;  // rows so far; of kept_
+  std::uint32_t next_ = 0;                 // output row
   std::span<std::uint8_t> out_;
-  AxisTaps columns_, rows_;
+  AxisTaps columns_, rows_;          // rows_.first counts in kept_
+  std::vector<std::uint32_t> kept_;  // rows of source() that the output depends on, ascending
   RowFilter row_filter_;
+  std::vector<std::uint8_t> group_;  // [kGroupRows, group_stride_] rows to be filtered together
+  std::size_t group_stride_ = 0;     // bytes
+  std::vector<std::uint8_t> group_columns_;
   std::vector<std::uint8_t>
       ring_;  // [ring_rows_, ring_stride_] filtered rows; a power of two of them
   std::uint32_t ring_rows_ = 0;
