@@ -15,6 +15,12 @@ std::uint8_t round_weighted(std::int64_t sum) {
       std::min<std::int64_t>((sum + kWeightOne / 2) >> kWeightBits, 255));
 }
 
+// Of a weight >= 0, as Pillow rounds it; std::lround would be a call.
+std::int32_t fixed_point(double weight) {
+  const double above = weight * kWeightOne + 0.5;
+  return static_cast<std::int32_t>(above);
+}
+
 // Two weights as the halves that the vector code multiplies by.
 std::int32_t pack(std::int32_t first, std::int32_t second) { return first | (second << 16); }
 std::int32_t high_half(std::int32_t weight) { return weight >> kLowBits; }
@@ -75,7 +81,7 @@ void AxisTaps::triangle(std::uint32_t input, double scale, std::uint32_t offset)
     // Taps of weight zero at the ends would only ask for more of the image.
     std::uint32_t begin_tap = 0, end_tap = 1;
     for (std::uint32_t i = 0; i < taps; ++i) {
-      weight[i] = static_cast<std::int32_t>(share[i] / sum * kWeightOne + 0.5);
+      weight[i] = fixed_point(share[i] / sum);
       end_tap = weight[i] != 0 ? i + 1 : end_tap;
     }
     while (begin_tap + 1 < end_tap && weight[begin_tap] == 0) ++begin_tap;
@@ -93,7 +99,7 @@ void AxisTaps::bilinear(std::uint32_t input, double scale, std::uint32_t offset)
   for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
     const double place = std::clamp((offset + sample + 0.5) * scale - 0.5, 0.0, input - 1.0);
     const auto low = static_cast<std::uint32_t>(place);
-    const auto second = static_cast<std::int32_t>((place - low) * kWeightOne + 0.5);
+    const auto second = fixed_point(place - low);
     std::int32_t* weight = &weights[std::size_t{sample} * stride];
     first[sample] = second < kWeightOne ? low : low + 1;
     count[sample] = second > 0 && second < kWeightOne ? 2 : 1;
