@@ -55,7 +55,36 @@ ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_
   plan.resized_width = size;
   plan.resized_height = size;
   plan.flip = options.flip && random.below(2) == 1;
+  plan.filter = options.filter;
   return plan;
+}
+
+ImagePlan resize_random_crop(std::uint32_t width, std::uint32_t height, std::uint32_t size,
+                             const ResizeCropOptions& options, RandomStream random) {
+  ImagePlan plan = square_resize(width, height, options.resize);
+  plan.offset_x = random.below(options.resize - size + 1);
+  plan.offset_y = random.below(options.resize - size + 1);
+  plan.flip = options.flip && random.below(2) == 1;
+  plan.filter = options.filter;
+  return plan;
+}
+
+ResizeAndCrop hyper_rule_sizes(std::uint32_t width, std::uint32_t height) {
+  const bool small = std::uint64_t{width} * height < 96 * 96;
+  return small ? ResizeAndCrop{160, 128} : ResizeAndCrop{512, 480};
+}
+
+std::uint32_t hyper_rule_resize(std::uint32_t size) {
+  switch (size) {
+    case 128:
+      return 160;
+    case 384:
+      return 448;
+    case 480:
+      return 512;
+    default:
+      return static_cast<std::uint32_t>((std::uint64_t{size} * 16 + 7) / 14);
+  }
 }
 
 ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t resize,
@@ -71,6 +100,13 @@ ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t r
   plan.resized_height = resized(height);
   plan.offset_x = (plan.resized_width - size) / 2;
   plan.offset_y = (plan.resized_height - size) / 2;
+  return plan;
+}
+
+ImagePlan square_resize(std::uint32_t width, std::uint32_t height, std::uint32_t size) {
+  ImagePlan plan;
+  plan.crop = {0, 0, width, height};
+  plan.resized_width = plan.resized_height = size;
   return plan;
 }
 

@@ -1,8 +1,8 @@
-// Antialiased resize of an image's rows as they are decoded: the crop is never held whole. The
+// Resize of an image's rows as they are decoded: the crop is never held whole. With kTriangle the
 // result is that of Pillow's Image.crop(...).resize(..., BILINEAR) (src/libImaging/Resample.c),
 // byte for byte when Pillow takes columns before rows, as it always did until it chose the cheaper
-// order: triangle filter as wide as the scale, weights of 22 bits, 8 bits between the passes. The
-// mirror is part of the store.
+// order: weights of 22 bits, 8 bits between the passes. With kBilinear it is tf.image.resize's
+// within one level: both passes round to a byte where TensorFlow's float is kept as it is.
 #pragma once
 
 #include <cstddef>
@@ -24,10 +24,13 @@ struct AxisTaps {
 
   // `input` samples become `resized` samples, of which [offset, offset + samples) are wanted.
   // Memory only grows.
-  void compute(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
-               std::uint32_t samples);
+  void compute(ResizeFilter filter, std::uint32_t input, std::uint32_t resized,
+               std::uint32_t offset, std::uint32_t samples);
 
  private:
+  void triangle(std::uint32_t input, double scale, std::uint32_t offset);
+  void bilinear(std::uint32_t input, double scale, std::uint32_t offset);
+
   std::vector<double> scratch_;  // of one sample
 };
 
@@ -55,15 +58,20 @@ class RowResizer {
  private:
   void plan_columns(bool flip);
   void plan_rows();
+  void filter_group();
   void emit_row();
 
   CropBox source_;
-  std::uint32_t width_ = 0, height_ = 0;  // of the output, pixels
-  std::uint32_t pushed_ = 0;              // rows so far
-  std::uint32_t next_ = 0;                // output row
+  std::uint32_t width_ = 0, height_ = 0;   // of the output, pixels
+  std::uint32_t pushed_ = 0, filled_ = 0;  // rows so far; of kept_
+  std::uint32_t next_ = 0;                 // output row
   std::span<std::uint8_t> out_;
-  AxisTaps columns_, rows_;
+  AxisTaps columns_, rows_;          // rows_.first counts in kept_
+  std::vector<std::uint32_t> kept_;  // rows of source() that the output depends on, ascending
   RowFilter row_filter_;
+  std::vector<std::uint8_t> group_;  // [kGroupRows, group_stride_] rows to be filtered together
+  std::size_t group_stride_ = 0;     // bytes
+  std::vector<std::uint8_t> group_columns_;
   std::vector<std::uint8_t>
       ring_;  // [ring_rows_, ring_stride_] filtered rows; a power of two of them
   std::uint32_t ring_rows_ = 0;
