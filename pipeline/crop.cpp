@@ -48,6 +48,18 @@ CropBox draw_box(std::uint32_t width, std::uint32_t height, const InceptionCropO
 
 }  // namespace
 
+std::uint32_t most_shrink(const ImagePlan& plan) {
+  if (plan.filter != ResizeFilter::kTriangle) return 1;
+  for (const std::uint32_t shrink : {4U, 2U}) {
+    const std::uint64_t least = 2 * shrink;  // pixels across for each of the output's
+    if (plan.crop.width >= least * plan.resized_width &&
+        plan.crop.height >= least * plan.resized_height) {
+      return shrink;
+    }
+  }
+  return 1;
+}
+
 ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_t size,
                          const InceptionCropOptions& options, RandomStream random) {
   ImagePlan plan;
@@ -56,6 +68,7 @@ ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_
   plan.resized_height = size;
   plan.flip = options.flip && random.below(2) == 1;
   plan.filter = options.filter;
+  plan.shrink = most_shrink(plan);
   return plan;
 }
 
@@ -66,6 +79,7 @@ ImagePlan resize_random_crop(std::uint32_t width, std::uint32_t height, std::uin
   plan.offset_y = random.below(options.resize - size + 1);
   plan.flip = options.flip && random.below(2) == 1;
   plan.filter = options.filter;
+  plan.shrink = most_shrink(plan);
   return plan;
 }
 

@@ -26,14 +26,20 @@ enum class ResizeFilter {
 
 // What happens to an image of width x height between its file and its slot: `crop` is cut out,
 // resized to resized_width x resized_height, and of that the output square at (offset_x, offset_y)
-// is kept.
+// is kept. `shrink`: the file is decoded to 1/shrink of its sides (1, 2 or 4, sides rounded up),
+// which a JPEG can do at less cost than whole, and the same part of that is resized.
 struct ImagePlan {
   CropBox crop;
   std::uint32_t resized_width = 0, resized_height = 0;
   std::uint32_t offset_x = 0, offset_y = 0;
   bool flip = false;
   ResizeFilter filter = ResizeFilter::kTriangle;
+  std::uint32_t shrink = 1;
 };
+
+// The most that `plan` may shrink and still average at least two samples across and down for each
+// of its output's; 1 with kBilinear. Training's plans shrink so, evaluation's never do.
+std::uint32_t most_shrink(const ImagePlan& plan);
 
 struct InceptionCropOptions {
   double area_min = 0.05, area_max = 1.0;  // share of the image's area

@@ -41,22 +41,46 @@ void check_axis(std::uint32_t input, std::uint32_t resized, std::uint32_t offset
   }
 }
 
+// The crop in the pixels of the image that is as much smaller as the plan says.
+struct Shrunken {
+  CropBox box;  // all pixels that are part of it
+  AxisTaps::Part columns, rows;
+
+  explicit Shrunken(const ImagePlan& plan) {
+    const CropBox& crop = plan.crop;
+    columns = part(crop.x, crop.width, plan.shrink, box.x);
+    rows = part(crop.y, crop.height, plan.shrink, box.y);
+    box.width = columns.input;
+    box.height = rows.input;
+  }
+
+ private:
+  static AxisTaps::Part part(std::uint32_t start, std::uint32_t length, std::uint32_t shrink,
+                             std::uint32_t& first) {
+    first = start / shrink;
+    const std::uint32_t end = (start + length + shrink - 1) / shrink;
+    return {static_cast<double>(start % shrink) / shrink, static_cast<double>(length) / shrink,
+            end - first};
+  }
+};
+
 }  // namespace
 
-void AxisTaps::compute(ResizeFilter filter, std::uint32_t input, std::uint32_t resized,
+void AxisTaps::compute(ResizeFilter filter, const Part& part, std::uint32_t resized,
                        std::uint32_t offset, std::uint32_t samples) {
-  check_axis(input, resized, offset, samples);
-  const double scale = static_cast<double>(input) / resized;
+  check_axis(part.input, resized, offset, samples);
+  const double scale = part.length / resized;
   first.resize(samples);
   count.resize(samples);
   if (filter == ResizeFilter::kBilinear) {
-    bilinear(input, scale, offset);
+    bilinear(part, scale, offset);
   } else {
-    triangle(input, scale, offset);
+    triangle(part, scale, offset);
   }
 }
 
-void AxisTaps::triangle(std::uint32_t input, double scale, std::uint32_t offset) {
+void AxisTaps::triangle(const Part& part, double scale, std::uint32_t offset) {
+  const std::uint32_t input = part.input;
   const double support = std::max(scale, 1.0);  // in input samples
   const double inverse = 1.0 / support;
   // All samples look at as many taps, those of weight zero included: branches that depend on the
@@ -68,7 +92,7 @@ void AxisTaps::triangle(std::uint32_t input, double scale, std::uint32_t offset)
   scratch_.resize(most);
   double* const share = scratch_.data();
   for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
-    const double centre = (offset + sample + 0.5) * scale;
+    const double centre = part.start + (offset + sample + 0.5) * scale;
     const auto low = static_cast<std::uint32_t>(std::max(centre - support + 0.5, 0.0));
     const std::uint32_t taps = std::min(most, input - low);
     double sum = 0;
@@ -93,11 +117,12 @@ void AxisTaps::triangle(std::uint32_t input, double scale, std::uint32_t offset)
 
 // As TensorFlow's ResizeBilinear with half_pixel_centers
 // (core/kernels/image/resize_bilinear_op.cc).
-void AxisTaps::bilinear(std::uint32_t input, double scale, std::uint32_t offset) {
+void AxisTaps::bilinear(const Part& part, double scale, std::uint32_t offset) {
   stride = 2;
   weights.resize(first.size() * stride);
   for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
-    const double place = std::clamp((offset + sample + 0.5) * scale - 0.5, 0.0, input - 1.0);
+    const double place =
+        std::clamp(part.start + (offset + sample + 0.5) * scale - 0.5, 0.0, part.input - 1.0);
     const auto low = static_cast<std::uint32_t>(place);
     const auto second = fixed_point(place - low);
     std::int32_t* weight = &weights[std::size_t{sample} * stride];
@@ -113,13 +138,14 @@ void RowResizer::begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t
   if (out.size() < std::size_t{width} * height * 3) {
     throw std::invalid_argument("the output is smaller than its pixels");
   }
-  columns_.compute(plan.filter, plan.crop.width, plan.resized_width, plan.offset_x, width);
-  rows_.compute(plan.filter, plan.crop.height, plan.resized_height, plan.offset_y, height);
+  const Shrunken part(plan);
+  columns_.compute(plan.filter, part.columns, plan.resized_width, plan.offset_x, width);
+  rows_.compute(plan.filter, part.rows, plan.resized_height, plan.offset_y, height);
   width_ = width;
   height_ = height;
   pushed_ = filled_ = next_ = 0;
   out_ = out;
-  source_ = plan.crop;
+  source_ = part.box;
   plan_columns(plan.flip);
   plan_rows();
 }
@@ -214,13 +240,14 @@ void RowResizer::emit_row() {
 void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
                       std::uint32_t size, std::span<std::uint8_t> out) {
   AxisTaps columns, rows;
-  columns.compute(plan.filter, plan.crop.width, plan.resized_width, plan.offset_x, size);
-  rows.compute(plan.filter, plan.crop.height, plan.resized_height, plan.offset_y, size);
-  std::vector<std::uint8_t> narrow(std::size_t{plan.crop.height} * size * 3);  // columns done
-  for (std::size_t y = 0; y < plan.crop.height; ++y) {
+  const Shrunken part(plan);
+  columns.compute(plan.filter, part.columns, plan.resized_width, plan.offset_x, size);
+  rows.compute(plan.filter, part.rows, plan.resized_height, plan.offset_y, size);
+  std::vector<std::uint8_t> narrow(std::size_t{part.box.height} * size * 3);  // columns done
+  for (std::size_t y = 0; y < part.box.height; ++y) {
     for (std::size_t x = 0; x < size; ++x) {
       const std::uint8_t* pixel =
-          image + ((plan.crop.y + y) * width + plan.crop.x + columns.first[x]) * 3;
+          image + ((part.box.y + y) * width + part.box.x + columns.first[x]) * 3;
       for (std::size_t channel = 0; channel < 3; ++channel) {
         std::int64_t sum = 0;
         for (std::size_t i = 0; i < columns.count[x]; ++i) {

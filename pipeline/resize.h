@@ -22,14 +22,20 @@ struct AxisTaps {
   std::vector<std::int32_t> weights;  // [samples, stride]; kWeightOne is 1
   std::uint32_t stride = 0;
 
-  // `input` samples become `resized` samples, of which [offset, offset + samples) are wanted.
-  // Memory only grows.
-  void compute(ResizeFilter filter, std::uint32_t input, std::uint32_t resized,
-               std::uint32_t offset, std::uint32_t samples);
+  // What is resized: `length` samples from `start`, which may be fractions, of `input` samples.
+  struct Part {
+    double start = 0, length = 0;
+    std::uint32_t input = 0;
+  };
+
+  // The part becomes `resized` samples, of which [offset, offset + samples) are wanted. Memory only
+  // grows.
+  void compute(ResizeFilter filter, const Part& part, std::uint32_t resized, std::uint32_t offset,
+               std::uint32_t samples);
 
  private:
-  void triangle(std::uint32_t input, double scale, std::uint32_t offset);
-  void bilinear(std::uint32_t input, double scale, std::uint32_t offset);
+  void triangle(const Part& part, double scale, std::uint32_t offset);
+  void bilinear(const Part& part, double scale, std::uint32_t offset);
 
   std::vector<double> scratch_;  // of one sample
 };
@@ -48,7 +54,8 @@ class RowResizer {
   void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
     begin(plan, size, size, out);
   }
-  // The pixels of the image that the output depends on: a part of the crop.
+  // The pixels of the image, as much smaller as the plan says, that the output depends on: a part
+  // of the crop.
   const CropBox& source() const { return source_; }
   // The next row of source(), from its top: [source().width, 3] uint8 and kRowPadding readable
   // bytes.
@@ -79,7 +86,8 @@ class RowResizer {
   std::vector<RowPair> pairs_;   // of the row being emitted
 };
 
-// The same in the plainest way, from a whole image [*, width, 3]: what RowResizer must equal.
+// The same in the plainest way, from a whole image [*, width, 3], as much smaller as the plan says:
+// what RowResizer must equal.
 void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
                       std::uint32_t size, std::span<std::uint8_t> out);
 

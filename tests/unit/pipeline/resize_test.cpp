@@ -189,7 +189,7 @@ TEST(AxisTaps, weights_of_every_sample_sum_to_one) {
   AxisTaps taps;
   for (const auto filter : {ResizeFilter::kTriangle, ResizeFilter::kBilinear}) {
     for (const std::uint32_t input : {1U, 2U, 17U, 224U, 1000U, 65500U}) {
-      taps.compute(filter, input, 224, 0, 224);
+      taps.compute(filter, {0, static_cast<double>(input), input}, 224, 0, 224);
       for (std::uint32_t i = 0; i < 224; ++i) {
         const auto* weight = &taps.weights[std::size_t{i} * taps.stride];
         const auto sum = std::accumulate(weight, weight + taps.count[i], std::int64_t{0});
