@@ -1,6 +1,5 @@
-// JPEG to a square of RGB: decodes little (only the rows and columns of the crop, libjpeg-turbo's
-// crop and skip), feeds the rows into the fused resize, and writes uint8 NHWC into the caller's
-// slot. longjmp is confined to jpeg.cpp.
+// JPEG to a square of RGB: decodes little (only the rows and columns of the crop), feeds the rows
+// into the fused resize, and writes uint8 NHWC into the caller's slot.
 #pragma once
 
 #include <cstddef>
@@ -24,19 +23,22 @@ struct RgbImage {
 };
 
 // The pixels are the same. kFastest: our own decoder (jpeg/strip_decoder.h) for the files that it
-// knows, libjpeg-turbo for all others and whenever there is damage to judge. kLibjpeg:
-// libjpeg-turbo for all, which the other way is measured against.
+// knows, libjpeg-turbo (jpeg/libjpeg_decoder.h) for all others and whenever there is damage to
+// judge. kLibjpeg: libjpeg-turbo for all, which the other way is measured against.
 enum class JpegMethod { kFastest, kLibjpeg };
 
-// One per thread; its own memory is reused from image to image (libjpeg takes and frees its own).
-// Any JPEG that libjpeg-turbo reads: baseline and progressive, Huffman and arithmetic, any
-// subsampling, grey, CMYK and YCCK (Adobe's inverted form told apart by its marker; to RGB as
-// Pillow does). Always the accurate inverse DCT and smooth upsampling. EXIF orientation is ignored,
-// as TensorFlow, Pillow and torchvision do. All methods throw storage::DataError with the reason
-// alone; the decoder is then ready for the next image.
+// One per thread. Any JPEG that libjpeg-turbo reads: baseline and progressive, Huffman and
+// arithmetic, any subsampling, grey, CMYK and YCCK (Adobe's inverted form told apart by its marker;
+// to RGB as Pillow does). Always the accurate inverse DCT and smooth upsampling. EXIF orientation
+// is ignored, as TensorFlow, Pillow and torchvision do. All methods throw storage::DataError with
+// the reason alone, and std::bad_alloc; the decoder is then ready for the next image.
 //
 // Damage is what is met on the way: rows below the crop are not decoded, so damage there is not
 // seen, nor is a missing end marker of a baseline file. The record's checksum guards the rest.
+//
+// Memory, libjpeg's too, stays from image to image: decode() takes none from the heap unless an
+// image needs more than all before it. What a very large image needs beyond 64 MiB is given back.
+// No image depends on those before it.
 class JpegDecoder {
  public:
   explicit JpegDecoder(JpegMethod method = JpegMethod::kFastest);
