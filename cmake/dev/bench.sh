@@ -34,7 +34,7 @@ bench_loader() {
   for pixels in fast accurate; do
     ours=(build/release/bin/bit-bench loader --data "$1" --split "$2" --threads "$threads" --batch 128 --image-size 224
       --seconds "$kSeconds")
-    theirs=(build/oracle-venv/bin/python benchmarks/loader_dali.py --data "$1" --split "$2" --threads "$threads" --batch 128
+    theirs=(build/oracle-venv/bin/python benchmarks/peers/loader_dali.py --data "$1" --split "$2" --threads "$threads" --batch 128
       --image-size 224 --seconds "$kSeconds" --pixels "$pixels")
     compare "loader, $threads threads" "DALI ($pixels pixels)"
   done
@@ -43,16 +43,16 @@ bench_loader() {
 # One thread, from the page cache that the first pass fills; ours and tf.data verify checksums, DALI does not.
 bench_records() {
   ours=(build/release/bin/bit-bench records --data "$1" --split "$2" --threads 1 --seconds "$kSeconds")
-  theirs=(build/oracle-venv/bin/python benchmarks/records_tfdata.py --data "$1" --split "$2" --seconds "$kSeconds")
+  theirs=(build/oracle-venv/bin/python benchmarks/peers/records_tfdata.py --data "$1" --split "$2" --seconds "$kSeconds")
   compare "records, 1 thread" "tf.data" bytes
-  theirs=(build/oracle-venv/bin/python benchmarks/records_dali.py --data "$1" --split "$2" --seconds "$kSeconds")
+  theirs=(build/oracle-venv/bin/python benchmarks/peers/records_dali.py --data "$1" --split "$2" --seconds "$kSeconds")
   compare "records, 1 thread" "DALI (no checksums)" bytes
 }
 
 bench_step() {
   local options=(--model R50x1 --classes 1000 --batch 16 --image-size 128 --precision bf16 --threads 2 --seconds "$kSeconds")
   ours=(build/release/bin/bit-bench step "${options[@]}")
-  theirs=(build/oracle-venv/bin/python benchmarks/step_timm.py "${options[@]}")
+  theirs=(build/oracle-venv/bin/python benchmarks/peers/step_timm.py "${options[@]}")
   compare "step, R50x1 bf16 128 px" "timm compiled"
 }
 
