@@ -46,8 +46,8 @@ def training(options):
     return pipeline()
 
 
-def run_over(images, options, graph, *inputs):
-    """What a graph of (encoded, *inputs) gives for each image, in one batch."""
+def runs_over(images, options, graph, inputs=(), runs=1):
+    """What a graph of (encoded, *inputs) gives for each image, and its [height, width, 3]; all of them in one batch, `runs` times."""
     arrays = [[numpy.frombuffer(image, numpy.uint8) for image in images], *inputs]
 
     @pipeline_def(batch_size=len(images), num_threads=options.threads, device_id=None, seed=1)
@@ -57,22 +57,26 @@ def run_over(images, options, graph, *inputs):
 
     running = pipeline()
     running.build()
-    squares, shapes = running.run()
-    return [numpy.asarray(squares[n]) for n in range(len(images))], [numpy.asarray(shapes[n]) for n in range(len(images))]
+    for _ in range(runs):
+        squares, shapes = running.run()
+        for n in range(len(images)):
+            yield numpy.asarray(squares[n]), numpy.asarray(shapes[n])
 
 
 def fixed_crops(images, options):
-    shapes = run_over(images, options, lambda encoded: encoded)[1]
-    boxes = [fixed_box(int(shape[1]), int(shape[0])) for shape in shapes]
+    boxes = [fixed_box(int(shape[1]), int(shape[0])) for _, shape in runs_over(images, options, lambda encoded: encoded)]
     starts = [numpy.array(box[:2], numpy.int32) for box in boxes]
     sizes = [numpy.array(box[2:], numpy.int32) for box in boxes]
-    return run_over(images, options, lambda encoded, start, size: resized(
-        fn.decoders.image_slice(encoded, start=start, shape=size, axes=[1, 0], **decoding(options)), options), starts, sizes)[0]
+
+    def graph(encoded, start, size):
+        return resized(fn.decoders.image_slice(encoded, start=start, shape=size, axes=[1, 0], **decoding(options)), options)
+
+    return (square for square, _ in runs_over(images, options, graph, (starts, sizes)))
 
 
 def crop_areas(images, options):
-    crops, shapes = run_over(images * DRAWS, options, lambda encoded: random_crops(encoded, options))
-    return [crop.shape[0] * crop.shape[1] / (shape[0] * shape[1]) for crop, shape in zip(crops, shapes, strict=True)]
+    for crop, shape in runs_over(images, options, lambda encoded: random_crops(encoded, options), runs=DRAWS):
+        yield crop.shape[0] * crop.shape[1] / (shape[0] * shape[1])
 
 
 def main():

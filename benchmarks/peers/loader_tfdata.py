@@ -43,15 +43,16 @@ def training(options):
     shards, calls = shards_of(options), options.threads
     counts = [count_records([shard]) for shard in shards]
     starts = [sum(counts[:n]) for n in range(len(shards))]
-    boxes = tf.constant(drawn_boxes(encoded_images(options), options))
+    boxes = tf.constant(drawn_boxes(encoded_images(options), options).reshape(-1, 4))
     features = {"image/encoded": tf.io.FixedLenFeature([], tf.string), "image/class/label": tf.io.FixedLenFeature([], tf.int64)}
 
     def records_of(shard, start, count):
-        return tf.data.Dataset.zip((tf.data.TFRecordDataset(shard, buffer_size=1 << 20), tf.data.Dataset.range(start, start + count)))
+        numbers = tf.data.Dataset.range(start, start + count)
+        return tf.data.Dataset.zip((tf.data.TFRecordDataset(shard, buffer_size=1 << 20), numbers))
 
     def example(record, number):
         parsed = tf.io.parse_single_example(record, features)
-        box = boxes[number, tf.random.uniform([], maxval=DRAWS, dtype=tf.int32)]
+        box = tf.gather(boxes, number * DRAWS + tf.random.uniform([], maxval=DRAWS, dtype=tf.int64))
         image = square(parsed["image/encoded"], box, options)
         return tf.image.random_flip_left_right(image), parsed["image/class/label"]
 
