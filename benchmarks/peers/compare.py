@@ -6,6 +6,7 @@ Every program is started once and stays. Each repeat asks one after another for 
 a peer whose pixels or crops are not what its settings explain ends the run. Prints Markdown, last of all one JSON object.
 """
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -32,19 +33,18 @@ PEERS = {
 ANTIALIASED = ("dali-antialias", "dali-accurate", "tfdata-antialias", "torchvision", "pillow")
 NARROW = ["--simd", "avx2"]  # of bit-bench: wider vectors are not used
 OUTLIER_BATCH = 16
-TIMEOUT = 600  # seconds to the first batch, and beyond a window
+CHECK_SECONDS = 600  # at most
 
 
 class Program:
     """A process that measures a window when it is asked to, and is stopped in between."""
 
-    def __init__(self, name, command, cores, settings):
+    def __init__(self, name, command, cores):
         self.name, self.command, self.windows = name, [str(word) for word in command], []
         self.log = tempfile.TemporaryFile("w+")
         pinned = ["taskset", "-c", ",".join(map(str, cores)), *self.command]
         self.process = subprocess.Popen(pinned, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
                                         start_new_session=True)
-        self.window(settings.warm_up)
 
     def signal(self, number):
         os.killpg(self.process.pid, number)
@@ -71,13 +71,15 @@ class Program:
         self.windows.append(self.window(seconds))
 
     def end(self):
-        self.signal(signal.SIGCONT)
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-            self.process.wait()
+        """Its input ends, and so does it; one that does not is killed."""
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGCONT)
+            self.process.stdin.close()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.signal(signal.SIGKILL)
+                self.process.wait()
 
     def rates(self):
         return [window["images"] / window["seconds"] for window in self.windows]
@@ -197,7 +199,7 @@ def check_peers(comparison):
         if peer == "bit-bench" or peer in seen:
             continue
         seen.add(peer)
-        done = subprocess.run([*map(str, command), "--check"], capture_output=True, text=True, timeout=TIMEOUT)
+        done = subprocess.run([*map(str, command), "--check"], capture_output=True, text=True, timeout=CHECK_SECONDS)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         if not lines:
             sys.exit(f"{done.stderr[-2000:]}\n{name} could not be checked")
@@ -208,15 +210,16 @@ def check_peers(comparison):
 
 def measure(comparison):
     options, programs = comparison.options, {}
-    for name, (command, threads) in comparison.commands.items():
-        programs[name] = Program(name, command, options.cores[:threads], options)
-        print(f"{name}: warm", file=sys.stderr, flush=True)
-    for repeat in range(options.repeats):
-        for program in programs.values():
-            program.measure(options.seconds)
-        print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
-    for program in programs.values():
-        program.end()
+    with contextlib.ExitStack() as stack:  # a stopped program would stay for ever
+        for name, (command, threads) in comparison.commands.items():
+            programs[name] = Program(name, command, options.cores[:threads])
+            stack.callback(programs[name].end)
+            programs[name].window(options.warm_up)
+            print(f"{name}: warm", file=sys.stderr, flush=True)
+        for repeat in range(options.repeats):
+            for program in programs.values():
+                program.measure(options.seconds)
+            print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
     return programs
 
 
@@ -312,6 +315,7 @@ def finish_options(parser, options):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the programs too
     options = parse_options()
     comparison = Comparison(options)
     comparison.plan()

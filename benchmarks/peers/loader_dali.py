@@ -47,7 +47,7 @@ def training(options):
 
 
 def runs_over(images, options, graph, inputs=(), runs=1):
-    """What a graph of (encoded, *inputs) gives for each image, and its [height, width, 3]; all of them in one batch, `runs` times."""
+    """What a graph of (encoded, *inputs) gives for each image, and the image's [height, width, 3]; one batch, `runs` times."""
     arrays = [[numpy.frombuffer(image, numpy.uint8) for image in images], *inputs]
 
     @pipeline_def(batch_size=len(images), num_threads=options.threads, device_id=None, seed=1)
