@@ -32,7 +32,7 @@ PEERS = {
 }
 ANTIALIASED = ("dali-antialias", "dali-accurate", "tfdata-antialias", "torchvision", "pillow")
 NARROW = ["--simd", "avx2"]  # of bit-bench: wider vectors are not used
-OUTLIER_BATCH = 16
+LARGE_BATCH = 16  # of 12 and 40-megapixel photographs, so that a window holds some batches
 CHECK_SECONDS = 600  # at most
 
 
@@ -130,7 +130,7 @@ class Comparison:
         self.commands[name] = ([*command, "--on-request"], threads)
         return name
 
-    def peers(self, wanted, tracks):
+    def peers(self, wanted, tracks, batch=128):
         """The names of peers on datasets; those that were not asked for are left out."""
         names = []
         for peer in wanted:
@@ -139,7 +139,7 @@ class Comparison:
             script, settings = PEERS[peer]
             for track in tracks:
                 name = f"{peer} ({track})"
-                common = self.common(getattr(self.options, track), self.options.threads, 128)
+                common = self.common(getattr(self.options, track), self.options.threads, batch)
                 self.commands[name] = ([self.options.python, HERE / script, *common, *settings], self.options.threads)
                 names.append(name)
         return names
@@ -165,8 +165,9 @@ class Comparison:
         if options.lossy and options.beton:
             self.row("opt-in quality 90, at most 512 px, against FFCV", self.ours("lossy"), [self.ffcv()], 3, 4)
         if options.photos and options.photos_prepared:
-            self.row("12-megapixel photographs, prepared, against DALI", self.ours("photos_prepared"),
-                     self.peers([peer for peer in PEERS if peer.startswith("dali")], ["photos", "photos_prepared"]), 3, 6)
+            dali = [peer for peer in PEERS if peer.startswith("dali")]
+            self.row("12-megapixel photographs, prepared, against DALI", self.ours("photos_prepared", batch=LARGE_BATCH),
+                     self.peers(dali, ["photos", "photos_prepared"], LARGE_BATCH), 3, 6)
 
     def plan_prepared(self):
         ours, threads = self.ours("prepared"), self.options.threads
@@ -188,7 +189,7 @@ class Comparison:
             return []
         threads = min(2, len(self.options.cores))
         return [self.ours("thousand", threads), self.ours("outlier", threads),
-                self.ours("outlier_alone", threads, batch=OUTLIER_BATCH)]
+                self.ours("outlier_alone", threads, batch=LARGE_BATCH)]
 
 
 def check_peers(comparison):
