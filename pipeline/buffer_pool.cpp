@@ -9,13 +9,16 @@ namespace {
 
 constexpr std::uint64_t kSmallest = std::uint64_t{4} << 10;
 
+// Four classes are a factor of two.
+constexpr std::size_t kLargerClasses = 4;
+
 std::uint64_t capacity_for(std::uint64_t bytes) {
   if (bytes <= kSmallest) return kSmallest;
   const std::uint64_t step = std::bit_floor(bytes) / 4;
   return (bytes + step - 1) / step * step;
 }
 
-// Below 4 x 64; capacities are quarters of powers of two.
+// At most 4 x 63; capacities are quarters of powers of two.
 std::size_t class_of(std::uint64_t capacity) {
   const auto exponent = static_cast<std::size_t>(std::bit_width(capacity) - 1);
   return exponent * 4 + (capacity >> (exponent - 2) & 3);
@@ -28,18 +31,21 @@ PooledBuffer BufferPool::take(std::uint64_t bytes) {
   std::vector<PooledBuffer> dropped;  // freed after the lock, before more is taken
   {
     const std::lock_guard lock(mutex_);
-    std::vector<PooledBuffer>& fitting = free_[class_of(capacity)];
-    if (!fitting.empty()) {
-      PooledBuffer buffer = std::move(fitting.back());
-      fitting.pop_back();
+    const std::size_t fitting = class_of(capacity);
+    const bool full = limit_ > 0 && held_bytes_ + capacity > limit_;
+    for (std::size_t i = fitting; i <= fitting + (full ? kLargerClasses : 0); ++i) {
+      if (free_[i].empty()) continue;
+      PooledBuffer buffer = std::move(free_[i].back());
+      free_[i].pop_back();
       return buffer;
     }
     held_bytes_ += capacity;
-    for (auto other = free_.rbegin(); limit_ > 0 && other != free_.rend(); ++other) {
-      while (held_bytes_ > limit_ && !other->empty()) {
-        held_bytes_ -= other->back().capacity;
-        dropped.push_back(std::move(other->back()));
-        other->pop_back();
+    // The smallest first: a larger one may serve in its place, not the other way round.
+    for (std::vector<PooledBuffer>& others : free_) {
+      while (limit_ > 0 && held_bytes_ > limit_ && !others.empty()) {
+        held_bytes_ -= others.back().capacity;
+        dropped.push_back(std::move(others.back()));
+        others.pop_back();
       }
     }
   }

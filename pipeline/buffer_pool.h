@@ -1,5 +1,6 @@
 // Buffers that are used again: what is given back serves the next that needs as much, so that
-// reading goes on without taking memory from the system.
+// reading goes on without taking memory from the system. (At the limit, buffers of one size
+// sometimes make room for another.)
 #pragma once
 
 #include <array>
@@ -20,8 +21,9 @@ struct PooledBuffer {
 // what was asked for, and buffers of about the same need find each other.
 class BufferPool {
  public:
-  // `limit`: bytes of buffers, lent and free together, above which free ones are given to the
-  // system before another is taken from it; 0: none. Only what is lent can exceed it.
+  // `limit`: bytes of buffers, lent and free together; 0: none. Where another buffer would exceed
+  // it, a free one of up to twice the size is taken, or free ones are given to the system first.
+  // Only what is lent can exceed it.
   explicit BufferPool(std::uint64_t limit) : limit_(limit) {}
 
   PooledBuffer take(std::uint64_t bytes);
@@ -32,7 +34,7 @@ class BufferPool {
  private:
   const std::uint64_t limit_;
   mutable std::mutex mutex_;
-  std::array<std::vector<PooledBuffer>, 256> free_;  // by capacity
+  std::array<std::vector<PooledBuffer>, 260> free_;  // by capacity
   std::uint64_t held_bytes_ = 0;
 };
 

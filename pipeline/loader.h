@@ -33,8 +33,8 @@ struct LoaderOptions {
   bool in_order = false;
   std::uint64_t first_batch = 0;  // global batch to start with: O(1)
   std::uint64_t last_batch = 0;   // one past the end
-  // bytes of encoded records held; 0: no limit. One chunk per lane is always allowed. Their buffers
-  // are up to a quarter larger.
+  // bytes of encoded records held; 0: no limit. One chunk per lane is always allowed. Buffers
+  // to be used again may take half as much more.
   std::uint64_t memory_limit = 0;
   // Whether what was read leaves the page cache, which another reading of it would find; without a
   // value: when the dataset is larger than the machine's memory.

@@ -36,7 +36,7 @@ ReadAhead::ReadAhead(const storage::Dataset& dataset, const Order& order,
       failure_(failure),
       drop_cache_(options.drop_cache.value_or(dataset.bytes() > physical_memory())),
       oldest_incomplete_(options.first_batch),
-      pool_(options.memory_limit),
+      pool_(options.memory_limit + options.memory_limit / 2),
       reads_(kQueuedReads) {}
 
 ReadAhead::~ReadAhead() = default;

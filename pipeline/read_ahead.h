@@ -33,7 +33,8 @@ namespace bit::pipeline {
 // the very first batch are read before all others, by themselves, so that it does not wait for
 // whole windows.
 //
-// Memory: what is admitted is counted exactly; the buffers are up to a quarter larger (BufferPool).
+// Memory: what is admitted is counted exactly; its buffers, free ones included, are kept
+// within one and a half times the limit (BufferPool).
 // Reads are announced to the page cache when they are queued.
 class ReadAhead {
  public:
