@@ -73,7 +73,6 @@ struct Loader::Impl {
                        const std::string& reason) const;
   SlotScheduleOptions schedule_options() const;
   std::uint64_t cost(std::uint64_t record) const;
-  void count(const DecodeCost& cost);
   LoaderCounters counters() const;
 
   const storage::Dataset& dataset;
@@ -149,7 +148,10 @@ void Loader::Impl::decode_slots() {
   while (const std::optional<SlotClaim> claim = schedule.claim(stop)) {
     const auto start = Clock::now();
     fill(*claim, decoder);
+    const DecodeCost cost = decoder.take_cost();
     busy_nanoseconds += nanoseconds_since(start);
+    parse_nanoseconds += cost.parse_nanoseconds;
+    pixels += cost.pixels;
     ahead.advance(ring.slot_written(claim->batch));
   }
 }
@@ -174,15 +176,10 @@ void Loader::Impl::use_planned(const SlotClaim& claim, const ReadAhead::Found& f
   const Sample& sample = claim.sample;
   BatchPlace& place = ring.place(claim.batch);
   if (!found.cached) {
-    return count(decoder.decode(sample.record, found.framed, sample, place, claim.slot));
+    return decoder.decode(sample.record, found.framed, sample, place, claim.slot);
   }
-  count(decoder.decode(*cache.find(sample.record), sample, place, claim.slot));
+  decoder.decode(*cache.find(sample.record), sample, place, claim.slot);
   ++images_from_cache;
-}
-
-void Loader::Impl::count(const DecodeCost& decoded) {
-  parse_nanoseconds += decoded.parse_nanoseconds;
-  pixels += decoded.pixels;
 }
 
 // Goes along the order's chain of replacements, from the unusable planned record `bad` to the first
@@ -205,7 +202,7 @@ void Loader::Impl::replace(const SlotClaim& claim, BadRecord bad, SlotDecoder& d
     framed.resize(location.bytes);
     framed.resize(dataset.shard_file(location.shard).read_at(location.offset, framed));
     try {
-      count(decoder.decode(record, framed, claim.sample, place, claim.slot));
+      decoder.decode(record, framed, claim.sample, place, claim.slot);
       return record_replacement(record);
     } catch (const DataError& error) {
       met.push_back(bad_record(claim, record, decoder.key(), error.what()));
@@ -281,8 +278,8 @@ LoaderCounters Loader::Impl::counters() const {
   counters.images = images;
   counters.images_from_cache = images_from_cache;
   counters.pixels = pixels;
+  counters.parse_seconds = seconds(parse_nanoseconds);  // before what it is a part of
   counters.decode_busy_seconds = seconds(busy_nanoseconds);
-  counters.parse_seconds = seconds(parse_nanoseconds);
   counters.records_wait_seconds = schedule.waited_for_records_seconds();
   counters.room_wait_seconds = schedule.waited_for_room_seconds();
   counters.consumer_wait_seconds = seconds(consumer_nanoseconds);

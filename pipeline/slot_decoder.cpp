@@ -28,13 +28,13 @@ ImagePlan whole(ImageSize size, ImageSize kept) {
 
 }  // namespace
 
-DecodeCost SlotDecoder::decode(std::uint64_t record, std::span<const std::byte> framed,
-                               const Sample& planned, BatchPlace& place, std::uint32_t slot) {
-  return decode_framed(record, framed, /*fresh=*/true, planned, place, slot);
+void SlotDecoder::decode(std::uint64_t record, std::span<const std::byte> framed,
+                         const Sample& planned, BatchPlace& place, std::uint32_t slot) {
+  decode_framed(record, framed, /*fresh=*/true, planned, place, slot);
 }
 
-DecodeCost SlotDecoder::decode(const CachedImage& cached, const Sample& planned, BatchPlace& place,
-                               std::uint32_t slot) {
+void SlotDecoder::decode(const CachedImage& cached, const Sample& planned, BatchPlace& place,
+                         std::uint32_t slot) {
   if (cache_.kind() == CacheKind::kEncoded) {
     return decode_framed(planned.record, cached.bytes(), /*fresh=*/false, planned, place, slot);
   }
@@ -44,13 +44,11 @@ DecodeCost SlotDecoder::decode(const CachedImage& cached, const Sample& planned,
       place.image(slot));
   place.records[slot] = planned.record;
   place.labels[slot].assign(cached.labels().begin(), cached.labels().end());
-  return {};
 }
 
 // `fresh`: read just now. What the cache has passed its checksum when it went in.
-DecodeCost SlotDecoder::decode_framed(std::uint64_t record, std::span<const std::byte> framed,
-                                      bool fresh, const Sample& planned, BatchPlace& place,
-                                      std::uint32_t slot) {
+void SlotDecoder::decode_framed(std::uint64_t record, std::span<const std::byte> framed, bool fresh,
+                                const Sample& planned, BatchPlace& place, std::uint32_t slot) {
   key_ = {};
   const auto start = Clock::now();
   const storage::ParsedRecord parsed = storage::parse_record(framed, /*verify_data=*/fresh);
@@ -63,8 +61,10 @@ DecodeCost SlotDecoder::decode_framed(std::uint64_t record, std::span<const std:
   key_ = example.key;
   check_labels(example.labels);
   const std::chrono::nanoseconds parsing = Clock::now() - start;
+  cost_.parse_nanoseconds += static_cast<std::uint64_t>(parsing.count());
 
   const ImageSize size = decoder_.open(example.encoded);
+  cost_.pixels += std::uint64_t{size.width} * size.height;
   if (!decode_whole(record, example, size, planned, place.image(slot))) {
     decoder_.decode(plan_(size.width, size.height, planned.epoch, planned.record),
                     options_.image_size, place.image(slot));
@@ -77,7 +77,6 @@ DecodeCost SlotDecoder::decode_framed(std::uint64_t record, std::span<const std:
   }
   place.records[slot] = record;
   place.labels[slot].assign(example.labels.begin(), example.labels.end());
-  return {static_cast<std::uint64_t>(parsing.count()), std::uint64_t{size.width} * size.height};
 }
 
 void SlotDecoder::check_labels(std::span<const std::int32_t> labels) const {

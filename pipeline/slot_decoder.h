@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "pipeline/batch_ring.h"
@@ -19,7 +20,7 @@
 
 namespace bit::pipeline {
 
-// What the decoding of an image took.
+// What decoding took.
 struct DecodeCost {
   std::uint64_t parse_nanoseconds = 0;
   std::uint64_t pixels = 0;  // of the image, before its crop
@@ -36,17 +37,19 @@ class SlotDecoder {
 
   // Fills the slot with `record`, in the place of the planned one and cut like it. Throws DataError
   // with the reason for which the record cannot be used.
-  DecodeCost decode(std::uint64_t record, std::span<const std::byte> framed, const Sample& planned,
-                    BatchPlace& place, std::uint32_t slot);
+  void decode(std::uint64_t record, std::span<const std::byte> framed, const Sample& planned,
+              BatchPlace& place, std::uint32_t slot);
   // The same with the planned record, as the cache has it.
-  DecodeCost decode(const CachedImage& cached, const Sample& planned, BatchPlace& place,
-                    std::uint32_t slot);
+  void decode(const CachedImage& cached, const Sample& planned, BatchPlace& place,
+              std::uint32_t slot);
   // Of the last record, as far as it is known; a view into it.
   std::string_view key() const { return key_; }
+  // Of all calls since the last take_cost().
+  DecodeCost take_cost() { return std::exchange(cost_, {}); }
 
  private:
-  DecodeCost decode_framed(std::uint64_t record, std::span<const std::byte> framed, bool fresh,
-                           const Sample& planned, BatchPlace& place, std::uint32_t slot);
+  void decode_framed(std::uint64_t record, std::span<const std::byte> framed, bool fresh,
+                     const Sample& planned, BatchPlace& place, std::uint32_t slot);
   void check_labels(std::span<const std::int32_t> labels) const;
   ImageSize kept_size(ImageSize size) const;
   bool decode_whole(std::uint64_t record, const storage::ImageExample& example, ImageSize size,
@@ -63,6 +66,7 @@ class SlotDecoder {
   RowResizer resizer_;
   std::vector<std::uint8_t> shrunk_;  // an image that the cache has no room for
   std::string_view key_;
+  DecodeCost cost_;
 };
 
 }  // namespace bit::pipeline
