@@ -52,9 +52,12 @@ void ReadAhead::start(std::function<void()> arrived) {
 void ReadAhead::plan() {
   if (options_.first_batch < options_.last_batch) {
     for (std::uint64_t slot = first_slot_; slot < end_slot_; ++slot) {
-      due_.push_back(order_.sample(options_.first_batch, slot).record);
+      const Sample sample = order_.sample(options_.first_batch, slot);
+      if (sample.record != kPadding) due_.push_back(sample.record);
     }
     std::ranges::sort(due_);
+    const std::lock_guard lock(mutex_);
+    due_slots_ = due_.size();
   }
   for (std::uint64_t n = options_.first_batch; n < options_.last_batch; ++n) {
     if (!plan_batch(n)) return;
@@ -96,12 +99,20 @@ bool ReadAhead::plan_batch(std::uint64_t n) {
 }
 
 // The chunks of the first batch are admitted without waiting, so all their reads are known before
-// one is queued.
+// one is queued. The others wait until the decoder threads work on the last slots of the batch:
+// they would take the cores from them.
 bool ReadAhead::queue_first_reads() {
-  std::ranges::stable_partition(first_reads_, &Read::due);
-  const bool queued = std::ranges::all_of(first_reads_, [&](Read* read) { return queue(*read); });
-  first_reads_.clear();
-  return queued;
+  const auto others = std::ranges::stable_partition(first_reads_, &Read::due).begin();
+  const auto queue_one = [&](Read* read) { return queue(*read); };
+  if (!std::all_of(first_reads_.begin(), others, queue_one)) return false;
+  {
+    std::unique_lock lock(mutex_);
+    if (!admission_.wait(lock, failure_.stop_token(),
+                         [&] { return due_slots_ <= options_.decoder_threads; })) {
+      return false;
+    }
+  }
+  return std::all_of(others, first_reads_.end(), queue_one);
 }
 
 bool ReadAhead::queue(Read& read) {
@@ -249,6 +260,10 @@ std::optional<ReadAhead::Found> ReadAhead::find(const Sample& sample) const {
 
 void ReadAhead::give_back(const Sample& sample) {
   const std::lock_guard lock(mutex_);
+  // Until then no others are read, so no others are given back.
+  if (due_slots_ > options_.decoder_threads && --due_slots_ <= options_.decoder_threads) {
+    admission_.notify_all();
+  }
   const auto chunk = chunks_.find(sample.chunk);
   if (--chunk->second.slots > 0) return;
   Chunks::node_type finished = chunks_.extract(chunk);

@@ -31,7 +31,7 @@ namespace bit::pipeline {
 // completed. Of a chunk only the records are read that the slots of this rank will still take,
 // records that lie side by side together: 4 to 8 MiB at a time where that much does. The records of
 // the very first batch are read before all others, by themselves, so that it does not wait for
-// whole windows.
+// whole windows, nor for the cores that reading those takes.
 //
 // Memory: what is admitted is counted exactly; its buffers, free ones included, are kept
 // within one and a half times the limit (BufferPool).
@@ -115,6 +115,7 @@ class ReadAhead {
   Chunks chunks_;
   std::vector<Chunks::node_type> free_chunks_;  // to be used again
   std::uint64_t oldest_incomplete_;
+  std::uint64_t due_slots_ = 0;  // of the first batch, not filled yet; counted down to the threads
   std::uint64_t buffered_bytes_ = 0, peak_buffered_bytes_ = 0;
   std::atomic<std::uint64_t> bytes_read_ = 0, bytes_dropped_ = 0, busy_nanoseconds_ = 0;
 
