@@ -19,6 +19,10 @@ double percentile(std::vector<double> values, double share);
 
 // Most memory this process ever held (getrusage), in bytes.
 std::uint64_t peak_rss_bytes();
+// What it holds now (/proc/self/statm).
+std::uint64_t rss_bytes();
+// User and system time of all its threads so far.
+double cpu_seconds();
 
 // The content of the first `limit` .jpg and .jpeg files in `folder` or below it, by path. Throws
 // storage::StorageError.

@@ -92,6 +92,17 @@ DatasetFacts facts_of(const storage::Dataset& dataset) {
   return {dataset.records(), dataset.classes(), dataset.bytes()};
 }
 
+// 0: of some image the index does not know them.
+std::uint64_t pixels_of(const storage::Dataset& dataset) {
+  std::uint64_t pixels = 0;
+  for (std::uint64_t record = 0; record < dataset.records(); ++record) {
+    const std::uint64_t image = std::uint64_t{dataset.width(record)} * dataset.height(record);
+    if (image == 0) return 0;
+    pixels += image;
+  }
+  return pixels;
+}
+
 // The run directory, for this run alone: rank 0 holds the lock before anything in it changes.
 std::unique_ptr<storage::LockFile> take_output(const std::string& output,
                                                cluster::Communicator& communicator) {
@@ -165,7 +176,9 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   together(communicator, [&] {
     std::optional<DatasetFacts> evaluation;
     if (data.evaluation) evaluation = facts_of(*data.evaluation);
-    plan = make_plan(loaded, facts_of(data.training), evaluation, topology);
+    DatasetFacts training = facts_of(data.training);
+    if (config.data().cache() == "decoded") training.pixels = pixels_of(data.training);
+    plan = make_plan(loaded, training, evaluation, topology);
   });
   from_rank_zero(communicator, [&] {
     plan.start = find_start(loaded, plan, data.training.hash());

@@ -69,6 +69,7 @@ class Planner {
   void plan_schedule();
   void plan_evaluation();
   void plan_memory();
+  void plan_cache();
 
   const schemas::RunConfig& config_;
   const Origins& origins_;
@@ -267,6 +268,7 @@ void Planner::plan_memory() {
                                                      : 2 * plan_.order.window;
   const std::uint64_t held = std::min(ahead, plan_.data.records) / ranks;
   memory.encoded = static_cast<std::uint64_t>(std::ceil(static_cast<double>(held) * mean_record));
+  plan_cache();
   plan_.window_memory_limit = parse_bytes(config_.data().window_memory()).value_or(0);
   if (plan_.order.block > 1 && memory.encoded > plan_.window_memory_limit) {
     mistake("data.window",
@@ -275,6 +277,20 @@ void Planner::plan_memory() {
                 "allows {}",
                 config_.data().window(), plan_.order.window,
                 static_cast<double>(memory.encoded) / 1e6, config_.data().window_memory()));
+  }
+}
+
+// Every rank meets every record sooner or later.
+void Planner::plan_cache() {
+  const std::string& kind = config_.data().cache();
+  if (kind == "none") return;
+  const bool encoded = kind == "encoded";
+  plan_.cache = encoded ? pipeline::CacheKind::kEncoded : pipeline::CacheKind::kDecoded;
+  plan_.cache_needed = encoded ? plan_.data.bytes : 3 * plan_.data.pixels;
+  plan_.memory.cache = parse_bytes(config_.data().cache_memory()).value_or(0);
+  // A short side makes images smaller than the index knows them.
+  if (plan_.cache_needed > 0 && plan_.cache_needed < plan_.memory.cache) {
+    plan_.memory.cache = plan_.cache_needed;
   }
 }
 
@@ -335,6 +351,9 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
   settings.reader_threads = plan.reader_threads;
   settings.prefetch = config.data().prefetch();
   settings.memory_limit = plan.window_memory_limit;
+  settings.cache = plan.cache;
+  settings.cache_limit = parse_bytes(config.data().cache_memory()).value_or(0);
+  settings.cache_short_side = config.data().cache_short_side();
   settings.bad_record_budget = config.data().bad_record_budget();
   settings.accumulate = config.optimizer().accumulate();
   settings.schedule = plan.schedule;

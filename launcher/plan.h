@@ -9,6 +9,7 @@
 
 #include "cluster/topology.h"
 #include "launcher/config.h"
+#include "pipeline/image_cache.h"
 #include "pipeline/order.h"
 #include "schemas/config.pb.h"
 #include "trainer/resnet_shape.h"
@@ -21,6 +22,8 @@ struct DatasetFacts {
   std::uint64_t records = 0;
   std::uint32_t classes = 0;
   std::uint64_t bytes = 0;  // of all shards
+  // of all images, as far as the index knows them; only looked at for a cache
+  std::uint64_t pixels = 0;
 };
 
 // Bytes that a rank holds while it trains; estimates.
@@ -32,8 +35,9 @@ struct MemoryPlan {
   std::uint64_t snapshot = 0;     // this rank's share of a checkpoint being written
   std::uint64_t ring = 0;         // decoded batches
   std::uint64_t encoded = 0;      // records of two windows of each lane
+  std::uint64_t cache = 0;        // of records or images, at most
   std::uint64_t total() const {
-    return weights + momentum + gradients + activations + snapshot + ring + encoded;
+    return weights + momentum + gradients + activations + snapshot + ring + encoded + cache;
   }
 };
 
@@ -75,9 +79,11 @@ struct RunPlan {
   double checkpoint_every_seconds = 0;
 
   std::uint64_t window_memory_limit = 0;  // bytes
-  MemoryPlan memory;                      // of each rank
-  std::optional<RunStart> start;          // when it was looked for (plan_start.h)
-  std::vector<std::string> warnings;      // things that work but are probably not meant
+  pipeline::CacheKind cache = pipeline::CacheKind::kNone;
+  std::uint64_t cache_needed = 0;     // bytes that hold the whole split; 0: unknown
+  MemoryPlan memory;                  // of each rank
+  std::optional<RunStart> start;      // when it was looked for (plan_start.h)
+  std::vector<std::string> warnings;  // things that work but are probably not meant
 };
 
 // `topology` is this rank's. Throws ConfigError with everything that does not fit, each said where

@@ -125,6 +125,15 @@ void describe_memory(const RunPlan& plan, Table& table) {
   table.row("decoded batches", bytes_text(memory.ring));
   table.row("encoded records", fmt::format("{} (at most {})", bytes_text(memory.encoded),
                                            bytes_text(plan.window_memory_limit)));
+  if (plan.cache != pipeline::CacheKind::kNone) {
+    table.row(
+        "image cache",
+        fmt::format("{} of {} at most; {}", bytes_text(memory.cache),
+                    plan.cache == pipeline::CacheKind::kEncoded ? "records" : "decoded images",
+                    plan.cache_needed == 0
+                        ? std::string("the index does not know how large all are")
+                        : fmt::format("all of them need {}", bytes_text(plan.cache_needed))));
+  }
   table.row("together",
             fmt::format("{}, {} on this host", bytes_text(memory.total()),
                         bytes_text(memory.total() * static_cast<std::uint64_t>(plan.local_ranks))));

@@ -45,6 +45,79 @@ std::unique_ptr<MetricsServer> serve(const std::string& address,
   }
 }
 
+// What the data loader of rank 0 does. Its counters are totals, which Prometheus takes as such.
+class LoaderMetrics {
+ public:
+  explicit LoaderMetrics(prometheus::Registry& registry) : registry_(registry) {}
+
+  void update(const pipeline::LoaderCounters& now) {
+    const pipeline::LoaderCounters passed = pipeline::since(last_, now);
+    images_.Increment(static_cast<double>(passed.images - passed.images_from_cache));
+    cached_.Increment(static_cast<double>(passed.images_from_cache));
+    pixels_.Increment(static_cast<double>(passed.pixels));
+    read_bytes_.Increment(static_cast<double>(passed.bytes_read));
+    read_seconds_.Increment(passed.read_busy_seconds);
+    parse_seconds_.Increment(passed.parse_seconds);
+    decode_seconds_.Increment(passed.decode_busy_seconds - passed.parse_seconds);
+    records_wait_.Increment(passed.records_wait_seconds);
+    room_wait_.Increment(passed.room_wait_seconds);
+    consumer_wait_.Increment(passed.consumer_wait_seconds);
+    buffered_.Set(static_cast<double>(now.buffered_bytes));
+    buffered_limit_.Set(static_cast<double>(now.memory_limit));
+    ready_.Set(now.ready_batches);
+    ring_.Set(now.ring_batches);
+    cache_.Set(static_cast<double>(now.cache_bytes));
+    reader_threads_.Set(now.reader_threads);
+    decoder_threads_.Set(now.decoder_threads);
+    last_ = now;
+  }
+
+ private:
+  using Counters = prometheus::Family<prometheus::Counter>;
+  using Gauges = prometheus::Family<prometheus::Gauge>;
+  Counters& counters(const char* name, const char* help) {
+    return prometheus::BuildCounter().Name(name).Help(help).Register(registry_);
+  }
+  Gauges& gauges(const char* name, const char* help) {
+    return prometheus::BuildGauge().Name(name).Help(help).Register(registry_);
+  }
+
+  prometheus::Registry& registry_;
+  pipeline::LoaderCounters last_;
+
+  Counters& all_images_ = counters("bit_loader_images_total", "Images given, by where from");
+  prometheus::Counter& images_ = all_images_.Add({{"source", "shards"}});
+  prometheus::Counter& cached_ = all_images_.Add({{"source", "cache"}});
+  prometheus::Counter& pixels_ =
+      counters("bit_loader_pixels_total", "Pixels of the decoded images, before their crop")
+          .Add({});
+  prometheus::Counter& read_bytes_ =
+      counters("bit_loader_read_bytes_total", "Bytes read from the shards").Add({});
+  Counters& busy_ = counters("bit_loader_busy_seconds_total",
+                             "Seconds of work, summed over the threads of a stage: read, parse "
+                             "(checksum and record), decode (and resize)");
+  prometheus::Counter& read_seconds_ = busy_.Add({{"stage", "read"}});
+  prometheus::Counter& parse_seconds_ = busy_.Add({{"stage", "parse"}});
+  prometheus::Counter& decode_seconds_ = busy_.Add({{"stage", "decode"}});
+  Counters& wait_ = counters("bit_loader_wait_seconds_total",
+                             "Seconds of waiting: decoder threads for records and for room in the "
+                             "ring, the consumer for a batch");
+  prometheus::Counter& records_wait_ = wait_.Add({{"for", "records"}});
+  prometheus::Counter& room_wait_ = wait_.Add({{"for", "room"}});
+  prometheus::Counter& consumer_wait_ = wait_.Add({{"for", "batch"}});
+  prometheus::Gauge& buffered_ =
+      gauges("bit_loader_buffered_bytes", "Encoded records in memory").Add({});
+  prometheus::Gauge& buffered_limit_ =
+      gauges("bit_loader_buffered_limit_bytes", "Most of them allowed; 0: no limit").Add({});
+  prometheus::Gauge& ready_ =
+      gauges("bit_loader_ready_batches", "Decoded batches that are not given back").Add({});
+  prometheus::Gauge& ring_ = gauges("bit_loader_ring_batches", "Most of them there can be").Add({});
+  prometheus::Gauge& cache_ = gauges("bit_loader_cache_bytes", "Memory of the image cache").Add({});
+  Gauges& threads_ = gauges("bit_loader_threads", "Threads of a stage");
+  prometheus::Gauge& reader_threads_ = threads_.Add({{"stage", "read"}});
+  prometheus::Gauge& decoder_threads_ = threads_.Add({{"stage", "decode"}});
+};
+
 }  // namespace
 
 struct PrometheusSink::Impl {
@@ -113,6 +186,7 @@ struct PrometheusSink::Impl {
       histogram("bit_checkpoint_seconds", "Seconds from snapshot to published checkpoint");
   prometheus::Counter& checkpoint_failures =
       counter("bit_checkpoint_failures_total", "Checkpoints that failed");
+  LoaderMetrics loader{registry};
   prometheus::Gauge* last_success = nullptr;
   prometheus::Gauge* top1 = nullptr;
   std::unique_ptr<MetricsServer> server;  // goes first: its thread reads the registry
@@ -147,6 +221,7 @@ void PrometheusSink::step(const trainer::StepReport& report) {
   m.optimizer.Observe(report.optimizer_seconds);
   m.checkpoint_blocked.Observe(report.checkpoint_blocked_seconds);
   m.other.Observe(report.other_seconds);
+  m.loader.update(report.loader);
 }
 
 void PrometheusSink::evaluation(const trainer::EvalReport& report) { impl_->set_top1(report.top1); }

@@ -35,17 +35,10 @@ BatchRing::BatchRing(unsigned capacity, std::uint32_t slots, std::size_t image_b
 
 BatchRing::~BatchRing() { memory_.deallocate(pixels_, place_bytes_ * places_.size(), kPageBytes); }
 
-BatchPlace* BatchRing::wait_for_place(std::uint64_t n, const std::stop_token& stop) {
-  std::unique_lock lock(mutex_);
-  if (!has_room_.wait(lock, stop, [&] { return n < oldest_ + places_.size(); })) return nullptr;
-  return &place(n).batch;
-}
-
 std::uint64_t BatchRing::slot_written(std::uint64_t n) {
   const std::lock_guard lock(mutex_);
-  if (--place(n).missing == 0) {
-    while (oldest_incomplete_ < oldest_ + places_.size() &&
-           place(oldest_incomplete_).missing == 0) {
+  if (--of(n).missing == 0) {
+    while (oldest_incomplete_ < oldest_ + places_.size() && of(oldest_incomplete_).missing == 0) {
       ++oldest_incomplete_;
     }
     is_complete_.notify_all();
@@ -56,14 +49,13 @@ std::uint64_t BatchRing::slot_written(std::uint64_t n) {
 const BatchPlace* BatchRing::wait_until_complete(std::uint64_t n, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   if (!is_complete_.wait(lock, stop, [&] { return n < oldest_incomplete_; })) return nullptr;
-  return &place(n).batch;
+  return &of(n).batch;
 }
 
 void BatchRing::give_back(std::uint64_t n) {
   const std::lock_guard lock(mutex_);
-  place(n).missing = slots_;
+  of(n).missing = slots_;
   oldest_ = n + 1;
-  has_room_.notify_all();
 }
 
 unsigned BatchRing::ready() const {

@@ -1,5 +1,6 @@
 // The memory of the batches, taken once: batch n is filled in place n mod capacity, slot by slot
-// and by several threads, lent to the trainer, and given back.
+// and by several threads, lent to the trainer, and given back. Which slots may be filled is the
+// business of SlotSchedule.
 #pragma once
 
 #include <condition_variable>
@@ -38,8 +39,8 @@ class BatchRing {
   BatchRing(const BatchRing&) = delete;
   BatchRing& operator=(const BatchRing&) = delete;
 
-  // Waits until batch `n` has a place; its slots may then be written. nullptr: stopped.
-  BatchPlace* wait_for_place(std::uint64_t n, const std::stop_token& stop);
+  // Of batch `n`, which is less than `capacity` after the oldest that is not given back.
+  BatchPlace& place(std::uint64_t n) { return of(n).batch; }
   // One more slot of batch `n` is written. Returns the oldest batch that is not complete.
   std::uint64_t slot_written(std::uint64_t n);
   // Waits until batch `n` is complete. nullptr: stopped.
@@ -48,13 +49,14 @@ class BatchRing {
   void give_back(std::uint64_t n);
   // Complete batches that are not given back.
   unsigned ready() const;
+  std::size_t bytes() const { return place_bytes_ * places_.size(); }  // of all images
 
  private:
   struct Place {
     BatchPlace batch;
     std::uint32_t missing = 0;  // slots not written
   };
-  Place& place(std::uint64_t n) { return places_[n % places_.size()]; }
+  Place& of(std::uint64_t n) { return places_[n % places_.size()]; }
 
   const std::uint32_t slots_;
   const std::size_t place_bytes_;
@@ -62,7 +64,7 @@ class BatchRing {
   std::byte* pixels_ = nullptr;
 
   mutable std::mutex mutex_;
-  std::condition_variable_any has_room_, is_complete_;
+  std::condition_variable_any is_complete_;
   std::vector<Place> places_;
   std::uint64_t oldest_;             // not given back
   std::uint64_t oldest_incomplete_;  // batches before it are complete

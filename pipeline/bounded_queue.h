@@ -4,26 +4,26 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
 #include <mutex>
 #include <optional>
 #include <stop_token>
 #include <utility>
+#include <vector>
 
 namespace bit::pipeline {
 
-// Any number of producers and consumers. The end of the items (close) and a stop are told apart by
-// the caller, who owns the stop token.
+// Memory is taken once. Any number of producers and consumers. The end of the items (close) and a
+// stop are told apart by the caller, who owns the stop token.
 template <typename T>
 class BoundedQueue {
  public:
-  explicit BoundedQueue(std::size_t capacity) : capacity_(capacity) {}
+  explicit BoundedQueue(std::size_t capacity) : items_(capacity) {}
 
   // False: stopped, the item was not taken. Not to be called after close().
   bool push(T item, const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    if (!has_room_.wait(lock, stop, [&] { return items_.size() < capacity_; })) return false;
-    items_.push_back(std::move(item));
+    if (!has_room_.wait(lock, stop, [&] { return count_ < items_.size(); })) return false;
+    items_[(first_ + count_++) % items_.size()] = std::move(item);
     lock.unlock();
     has_items_.notify_one();
     return true;
@@ -41,20 +41,21 @@ class BoundedQueue {
   // nullopt: closed and empty, or stopped.
   std::optional<T> pop(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
-    if (!has_items_.wait(lock, stop, [&] { return closed_ || !items_.empty(); })) return {};
-    if (items_.empty()) return {};
-    std::optional<T> item = std::move(items_.front());
-    items_.pop_front();
+    if (!has_items_.wait(lock, stop, [&] { return closed_ || count_ > 0; })) return {};
+    if (count_ == 0) return {};
+    std::optional<T> item = std::move(items_[first_]);
+    first_ = (first_ + 1) % items_.size();
+    --count_;
     lock.unlock();
     has_room_.notify_one();
     return item;
   }
 
  private:
-  const std::size_t capacity_;
   std::mutex mutex_;
   std::condition_variable_any has_room_, has_items_;
-  std::deque<T> items_;
+  std::vector<T> items_;  // a ring
+  std::size_t first_ = 0, count_ = 0;
   bool closed_ = false;
 };
 

@@ -1,6 +1,5 @@
-// Decoder threads fill the slots of the batches from what ReadAhead holds; see loader.h. The slots
-// are handed to the threads one by one in the order of the batches, so nobody waits for a slow
-// image but the batch it belongs to.
+// Decoder threads fill the slots that SlotSchedule hands them, from what ReadAhead or the cache
+// holds; see loader.h.
 #include "pipeline/loader.h"
 
 #include <algorithm>
@@ -8,14 +7,16 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 
 #include "pipeline/batch_ring.h"
 #include "pipeline/first_failure.h"
-#include "pipeline/jpeg.h"
+#include "pipeline/image_cache.h"
 #include "pipeline/read_ahead.h"
-#include "storage/example.h"
+#include "pipeline/slot_decoder.h"
+#include "pipeline/slot_schedule.h"
 #include "storage/tfrecord.h"
 
 namespace bit::pipeline {
@@ -42,6 +43,18 @@ const LoaderOptions& checked(const LoaderOptions& options, const Order& order) {
   return options;
 }
 
+// Entropy decoding follows the bytes, the rest the pixels; of a photograph the two take about as
+// long when a byte counts as two pixels. What the index does not know is guessed alike.
+std::uint64_t decoding_cost(std::uint64_t bytes, std::uint64_t pixels) {
+  return 2 * bytes + (pixels > 0 ? pixels : 2 * bytes);
+}
+
+std::uint64_t nanoseconds_since(Clock::time_point start) {
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(Clock::now() - start).count());
+}
+
+double seconds(std::uint64_t nanoseconds) { return static_cast<double>(nanoseconds) * 1e-9; }
+
 }  // namespace
 
 struct Loader::Impl {
@@ -52,14 +65,15 @@ struct Loader::Impl {
   const Batch* next();
 
   void decode_slots();
-  bool fill(BatchPlace& place, std::uint64_t n, std::uint32_t slot, JpegDecoder& decoder);
-  void use(std::uint64_t record, std::span<const std::byte> framed, const Sample& planned,
-           BatchPlace& place, std::uint32_t slot, JpegDecoder& decoder, std::string& key) const;
-  void replace(std::uint64_t n, const Sample& planned, BadRecord bad, BatchPlace& place,
-               std::uint32_t slot, JpegDecoder& decoder) const;
+  void fill(const SlotClaim& claim, SlotDecoder& decoder);
+  void use_planned(const SlotClaim& claim, const ReadAhead::Found& found, SlotDecoder& decoder);
+  void replace(const SlotClaim& claim, BadRecord bad, SlotDecoder& decoder);
   void pad(BatchPlace& place, std::uint32_t slot) const;
-  BadRecord bad_record(std::uint64_t n, std::uint64_t record, std::string key,
+  BadRecord bad_record(const SlotClaim& claim, std::uint64_t record, std::string_view key,
                        const std::string& reason) const;
+  SlotScheduleOptions schedule_options() const;
+  std::uint64_t cost(std::uint64_t record) const;
+  LoaderCounters counters() const;
 
   const storage::Dataset& dataset;
   const Order& order;
@@ -69,10 +83,14 @@ struct Loader::Impl {
   const std::uint64_t first_slot;
 
   FirstFailure failure;
+  ImageCache cache;
   BatchRing ring;
+  SlotSchedule schedule;
   ReadAhead ahead;
-  std::atomic<std::uint64_t> claimed = 0;  // slots, counted on over the batches
-  std::atomic<std::uint64_t> images = 0, busy_nanoseconds = 0;
+  const Clock::time_point started = Clock::now();
+  std::atomic<std::uint64_t> images = 0, images_from_cache = 0, pixels = 0;
+  std::atomic<std::uint64_t> busy_nanoseconds = 0, parse_nanoseconds = 0;
+  std::atomic<std::uint64_t> consumer_nanoseconds = 0;  // waited
 
   std::uint64_t next_batch;
   bool lent = false;  // batch next_batch - 1 is with the trainer
@@ -90,13 +108,35 @@ Loader::Impl::Impl(const storage::Dataset& dataset_, const Order& order_, PlanIm
       options(checked(loader_options, order)),
       slots(static_cast<std::uint32_t>(order.batch() / static_cast<std::uint64_t>(options.ranks))),
       first_slot(std::uint64_t{slots} * static_cast<std::uint64_t>(options.rank)),
+      cache(options.cache, dataset.records(), options.cache_limit),
       ring(options.prefetch, slots, std::size_t{3} * options.image_size * options.image_size,
            options.first_batch, *options.memory),
-      ahead(dataset, order, options, first_slot, first_slot + slots, failure),
+      schedule(
+          order, schedule_options(), [this](std::uint64_t record) { return cost(record); },
+          [this](const Sample& sample) { return ahead.find(sample).has_value(); }),
+      ahead(dataset, order, options, first_slot, first_slot + slots, cache, failure),
       next_batch(options.first_batch) {}
 
+SlotScheduleOptions Loader::Impl::schedule_options() const {
+  return {.first_batch = options.first_batch,
+          .last_batch = options.last_batch,
+          .first_slot = first_slot,
+          .slots = slots,
+          .batches = options.prefetch,
+          .threads = options.decoder_threads,
+          .in_order = options.in_order};
+}
+
+std::uint64_t Loader::Impl::cost(std::uint64_t record) const {
+  if (options.cache == CacheKind::kDecoded && cache.find(record) != nullptr) {
+    return std::uint64_t{options.image_size} * options.image_size;
+  }
+  return decoding_cost(dataset.location(record).bytes,
+                       std::uint64_t{dataset.width(record)} * dataset.height(record));
+}
+
 void Loader::Impl::start() {
-  ahead.start();
+  ahead.start([this] { schedule.records_arrived(); });
   for (unsigned i = 0; i < options.decoder_threads; ++i) {
     decoders.push_back(failure.run([this] { decode_slots(); }));
   }
@@ -104,95 +144,68 @@ void Loader::Impl::start() {
 
 void Loader::Impl::decode_slots() {
   const std::stop_token stop = failure.stop_token();
-  JpegDecoder decoder;
-  while (!stop.stop_requested()) {
-    const std::uint64_t claim = claimed++;
-    const std::uint64_t n = options.first_batch + claim / slots;
-    if (n >= options.last_batch) return;
-    BatchPlace* place = ring.wait_for_place(n, stop);
-    if (place == nullptr) return;
-    if (!fill(*place, n, static_cast<std::uint32_t>(claim % slots), decoder)) return;
-    ahead.advance(ring.slot_written(n));
+  SlotDecoder decoder(dataset, plan, options, cache);
+  while (const std::optional<SlotClaim> claim = schedule.claim(stop)) {
+    const auto start = Clock::now();
+    fill(*claim, decoder);
+    const DecodeCost cost = decoder.take_cost();
+    busy_nanoseconds += nanoseconds_since(start);
+    parse_nanoseconds += cost.parse_nanoseconds;
+    pixels += cost.pixels;
+    ahead.advance(ring.slot_written(claim->batch));
   }
 }
 
-// False: stopped.
-bool Loader::Impl::fill(BatchPlace& place, std::uint64_t n, std::uint32_t slot,
-                        JpegDecoder& decoder) {
-  place.bad_records[slot].clear();
-  const Sample sample = order.sample(n, first_slot + slot);
-  if (sample.record == kPadding) {
-    pad(place, slot);
-    return true;
-  }
-  const auto framed = ahead.record(sample);
-  if (!framed) return false;
-
-  const auto start = Clock::now();
-  std::string key;
+void Loader::Impl::fill(const SlotClaim& claim, SlotDecoder& decoder) {
+  BatchPlace& place = ring.place(claim.batch);
+  place.bad_records[claim.slot].clear();
+  if (claim.sample.record == kPadding) return pad(place, claim.slot);
+  const auto found = ahead.find(claim.sample);
+  if (!found) throw std::logic_error("a slot was claimed before its record arrived");
   try {
-    use(sample.record, *framed, sample, place, slot, decoder, key);
+    use_planned(claim, *found, decoder);
   } catch (const DataError& error) {
-    replace(n, sample, bad_record(n, sample.record, key, error.what()), place, slot, decoder);
+    replace(claim, bad_record(claim, claim.sample.record, decoder.key(), error.what()), decoder);
   }
-  const std::chrono::nanoseconds busy = Clock::now() - start;
-  busy_nanoseconds += static_cast<std::uint64_t>(busy.count());
-  images += place.records[slot] == kPadding ? 0 : 1;
-  ahead.give_back(sample);
-  return true;
+  images += place.records[claim.slot] == kPadding ? 0 : 1;
+  ahead.give_back(claim.sample);
 }
 
-// Decodes `record`, in the place of the planned one and cut like it. `key` is set as soon as it is
-// known. Throws DataError with the reason for which the record cannot be used.
-void Loader::Impl::use(std::uint64_t record, std::span<const std::byte> framed,
-                       const Sample& planned, BatchPlace& place, std::uint32_t slot,
-                       JpegDecoder& decoder, std::string& key) const {
-  const storage::ParsedRecord parsed = storage::parse_record(framed);
-  if (parsed.fault) throw DataError(storage::describe(*parsed.fault));
-  if (parsed.data.size() + storage::kRecordFramingBytes != dataset.location(record).bytes) {
-    throw DataError("its length is not the one in the index");
+void Loader::Impl::use_planned(const SlotClaim& claim, const ReadAhead::Found& found,
+                               SlotDecoder& decoder) {
+  const Sample& sample = claim.sample;
+  BatchPlace& place = ring.place(claim.batch);
+  if (!found.cached) {
+    return decoder.decode(sample.record, found.framed, sample, place, claim.slot);
   }
-  storage::ImageExample example = storage::parse_image_example(parsed.data);
-  key = example.key;
-  if (example.labels.empty()) throw DataError("it has no label");
-  for (const std::int32_t label : example.labels) {
-    if (label < 0 || static_cast<std::uint32_t>(label) >= dataset.classes()) {
-      throw DataError("label " + std::to_string(label) + " (from 0), but the dataset has " +
-                      std::to_string(dataset.classes()) + " classes");
-    }
-  }
-  const ImageSize size = decoder.open(example.encoded);
-  decoder.decode(plan(size.width, size.height, planned.epoch, planned.record), options.image_size,
-                 place.image(slot));
-  place.records[slot] = record;
-  place.labels[slot] = std::move(example.labels);
+  decoder.decode(*cache.find(sample.record), sample, place, claim.slot);
+  ++images_from_cache;
 }
 
 // Goes along the order's chain of replacements, from the unusable planned record `bad` to the first
 // one that can be used.
-void Loader::Impl::replace(std::uint64_t n, const Sample& planned, BadRecord bad, BatchPlace& place,
-                           std::uint32_t slot, JpegDecoder& decoder) const {
-  std::vector<BadRecord>& met = place.bad_records[slot];
+void Loader::Impl::replace(const SlotClaim& claim, BadRecord bad, SlotDecoder& decoder) {
+  BatchPlace& place = ring.place(claim.batch);
+  std::vector<BadRecord>& met = place.bad_records[claim.slot];
   met.push_back(std::move(bad));
   const auto record_replacement = [&](std::uint64_t replacement) {
     for (BadRecord& entry : met) entry.replacement = replacement;
   };
   std::vector<std::byte> framed;
   for (std::uint64_t attempt = 0; attempt < kMostReplacements; ++attempt) {
-    const std::uint64_t record = order.substitute(planned.record, attempt);
+    const std::uint64_t record = order.substitute(claim.sample.record, attempt);
     if (record == kPadding) {
-      pad(place, slot);
+      pad(place, claim.slot);
       return record_replacement(kPadding);
     }
     const storage::RecordLocation location = dataset.location(record);
     framed.resize(location.bytes);
     framed.resize(dataset.shard_file(location.shard).read_at(location.offset, framed));
-    std::string key;
     try {
-      use(record, framed, planned, place, slot, decoder, key);
+      decoder.decode(record, framed, claim.sample, place, claim.slot);
       return record_replacement(record);
     } catch (const DataError& error) {
-      met.push_back(bad_record(n, record, key, error.what()));
+      met.push_back(bad_record(claim, record, decoder.key(), error.what()));
     }
   }
   const BadRecord& first = met.front();
@@ -207,17 +220,19 @@ void Loader::Impl::pad(BatchPlace& place, std::uint32_t slot) const {
   place.labels[slot].clear();
 }
 
-BadRecord Loader::Impl::bad_record(std::uint64_t n, std::uint64_t record, std::string key,
-                                   const std::string& reason) const {
+BadRecord Loader::Impl::bad_record(const SlotClaim& claim, std::uint64_t record,
+                                   std::string_view key, const std::string& reason) const {
   const storage::RecordLocation location = dataset.location(record);
-  return {
-      n,     record, kPadding, dataset.shards()[location.shard], location.offset, std::move(key),
-      reason};
+  return {claim.batch,     record,           kPadding, dataset.shards()[location.shard],
+          location.offset, std::string(key), reason};
 }
 
 const Batch* Loader::Impl::next() {
   failure.rethrow();
-  if (lent) ring.give_back(next_batch - 1);
+  if (lent) {
+    ring.give_back(next_batch - 1);
+    schedule.advance();
+  }
   lent = false;
   if (next_batch == options.last_batch) return nullptr;
 
@@ -227,6 +242,8 @@ const Batch* Loader::Impl::next() {
     failure.rethrow();
     throw std::logic_error("the loader was stopped");
   }
+  const std::uint64_t waited = nanoseconds_since(start);
+  consumer_nanoseconds += waited;
   bad_records.clear();
   for (const std::vector<BadRecord>& of_slot : place->bad_records) {
     bad_records.insert(bad_records.end(), of_slot.begin(), of_slot.end());
@@ -239,7 +256,7 @@ const Batch* Loader::Impl::next() {
   batch.records = place->records;
   batch.labels = place->labels;
   batch.bad_records = bad_records;
-  batch.wait_seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  batch.wait_seconds = seconds(waited);
   lent = true;
   ++next_batch;
   return &batch;
@@ -255,13 +272,29 @@ Loader::~Loader() = default;
 
 const Batch* Loader::next() { return impl_->next(); }
 
-LoaderCounters Loader::counters() const {
+LoaderCounters Loader::Impl::counters() const {
   LoaderCounters counters;
-  counters.images = impl_->images;
-  counters.decode_busy_seconds = static_cast<double>(impl_->busy_nanoseconds) * 1e-9;
-  counters.ready_batches = impl_->ring.ready();
-  impl_->ahead.add_to(counters);
+  counters.seconds = seconds(nanoseconds_since(started));
+  counters.images = images;
+  counters.images_from_cache = images_from_cache;
+  counters.pixels = pixels;
+  counters.parse_seconds = seconds(parse_nanoseconds);  // before what it is a part of
+  counters.decode_busy_seconds = seconds(busy_nanoseconds);
+  counters.records_wait_seconds = schedule.waited_for_records_seconds();
+  counters.room_wait_seconds = schedule.waited_for_room_seconds();
+  counters.consumer_wait_seconds = seconds(consumer_nanoseconds);
+  counters.memory_limit = options.memory_limit;
+  counters.ring_bytes = ring.bytes();
+  counters.ready_batches = ring.ready();
+  counters.ring_batches = options.prefetch;
+  counters.cached_images = cache.images();
+  counters.cache_bytes = cache.used_bytes();
+  counters.decoder_threads = options.decoder_threads;
+  counters.reader_threads = options.reader_threads;
+  ahead.add_to(counters);
   return counters;
 }
+
+LoaderCounters Loader::counters() const { return impl_->counters(); }
 
 }  // namespace bit::pipeline

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace bit::pipeline {
 namespace {
@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint64_t kReadBytes =
     std::uint64_t{8} << 20;  // the most that is read at once; a longer record is read alone
 constexpr std::size_t kQueuedReads = 64;
+constexpr std::size_t kUsualReads = 16;  // of a chunk: memory for as many is taken at once
 
 std::uint64_t physical_memory() {
   return static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
@@ -23,38 +24,25 @@ std::uint64_t physical_memory() {
 
 }  // namespace
 
-// Records that lie side by side in a shard.
-struct ReadAhead::Read {
-  std::uint32_t shard = 0;
-  std::uint64_t offset = 0, bytes = 0;  // in the shard
-  std::uint64_t first_record = 0;
-  std::unique_ptr<std::byte[]> data;
-  std::uint64_t arrived = 0;  // bytes; fewer than `bytes` if the shard ends early
-  bool done = false;
-};
-
-struct ReadAhead::Chunk {
-  std::vector<Read> reads;  // ascending in first_record
-  std::uint64_t bytes = 0;
-  std::uint64_t slots = 0;  // not filled yet
-};
-
 ReadAhead::ReadAhead(const storage::Dataset& dataset, const Order& order,
                      const LoaderOptions& options, std::uint64_t first_slot, std::uint64_t end_slot,
-                     FirstFailure& failure)
+                     const ImageCache& cache, FirstFailure& failure)
     : dataset_(dataset),
       order_(order),
       options_(options),
       first_slot_(first_slot),
       end_slot_(end_slot),
+      cache_(cache),
       failure_(failure),
       drop_cache_(options.drop_cache.value_or(dataset.bytes() > physical_memory())),
       oldest_incomplete_(options.first_batch),
+      pool_(options.memory_limit + options.memory_limit / 2),
       reads_(kQueuedReads) {}
 
 ReadAhead::~ReadAhead() = default;
 
-void ReadAhead::start() {
+void ReadAhead::start(std::function<void()> arrived) {
+  on_arrival_ = std::move(arrived);
   threads_.push_back(failure_.run([this] { plan(); }));
   for (unsigned i = 0; i < options_.reader_threads; ++i) {
     threads_.push_back(failure_.run([this] { read(); }));
@@ -62,71 +50,135 @@ void ReadAhead::start() {
 }
 
 void ReadAhead::plan() {
-  struct Planned {
-    std::uint64_t chunk = 0, first_batch = 0;
-  };
-  std::map<std::uint64_t, Planned>
-      lanes;  // the latest chunk of each lane, which its first slot names
-  const std::stop_token stop = failure_.stop_token();
-  for (std::uint64_t n = options_.first_batch; n < options_.last_batch; ++n) {
+  if (options_.first_batch < options_.last_batch) {
     for (std::uint64_t slot = first_slot_; slot < end_slot_; ++slot) {
-      const Sample sample = order_.sample(n, slot);
-      if (sample.record == kPadding) continue;
-      const ChunkUse use = order_.chunk_use(sample.chunk);
-      const auto [lane, fresh] = lanes.try_emplace(use.first_slot);
-      if (!fresh && sample.chunk <= lane->second.chunk) continue;
-      const std::uint64_t previous = fresh ? n : lane->second.first_batch;
-      lane->second = {sample.chunk, n};
-
-      auto chunk = plan_chunk(sample.chunk, use, n);
-      if (!admit(chunk->bytes, n, previous)) return;
-      std::vector<Read>& reads = chunk->reads;
-      {
-        const std::lock_guard lock(mutex_);
-        chunks_.emplace(sample.chunk, std::move(chunk));
-      }
-      // When the last read is handed over the chunk may be gone at any moment.
-      for (Read& read : reads) {
-        dataset_.shard_file(read.shard).will_need(read.offset, read.bytes);
-        if (!reads_.push(&read, stop)) return;
-      }
+      const Sample sample = order_.sample(options_.first_batch, slot);
+      if (sample.record != kPadding) due_.push_back(sample.record);
     }
+    std::ranges::sort(due_);
+    const std::lock_guard lock(mutex_);
+    due_slots_ = due_.size();
+  }
+  for (std::uint64_t n = options_.first_batch; n < options_.last_batch; ++n) {
+    if (!plan_batch(n)) return;
+    if (n == options_.first_batch && !queue_first_reads()) return;
   }
   reads_.close();
 }
 
-std::unique_ptr<ReadAhead::Chunk> ReadAhead::plan_chunk(std::uint64_t id, const ChunkUse& use,
-                                                        std::uint64_t first_batch) const {
-  std::vector<std::uint64_t> records;
+// The chunks that are first used in batch `n`. False: stopped.
+bool ReadAhead::plan_batch(std::uint64_t n) {
+  for (std::uint64_t slot = first_slot_; slot < end_slot_; ++slot) {
+    const Sample sample = order_.sample(n, slot);
+    if (sample.record == kPadding) continue;
+    const ChunkUse use = order_.chunk_use(sample.chunk);
+    const auto [lane, fresh] = lanes_.try_emplace(use.first_slot);
+    if (!fresh && sample.chunk <= lane->second.chunk) continue;
+    const std::uint64_t previous = fresh ? n : lane->second.first_batch;
+    lane->second = {sample.chunk, n};
+
+    Chunks::node_type node = take_node(sample.chunk);
+    Chunk& chunk = node.mapped();
+    plan_chunk(sample.chunk, use, n, chunk);
+    if (!admit(chunk.bytes, n, previous)) return false;
+    {
+      const std::lock_guard lock(mutex_);
+      chunks_.insert(std::move(node));
+    }
+    if (chunk.reads.empty()) on_arrival_();  // the cache has its records
+    // When the last read is handed over the chunk may be gone at any moment.
+    for (Read& read : chunk.reads) {
+      if (n == options_.first_batch) {
+        first_reads_.push_back(&read);
+      } else if (!queue(read)) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+// The chunks of the first batch are admitted without waiting, so all their reads are known before
+// one is queued. The others wait until the decoder threads work on the last slots of the batch:
+// they would take the cores from them.
+bool ReadAhead::queue_first_reads() {
+  const auto others = std::ranges::stable_partition(first_reads_, &Read::due).begin();
+  const auto queue_one = [&](Read* read) { return queue(*read); };
+  if (!std::all_of(first_reads_.begin(), others, queue_one)) return false;
+  {
+    std::unique_lock lock(mutex_);
+    if (!admission_.wait(lock, failure_.stop_token(),
+                         [&] { return due_slots_ <= options_.decoder_threads; })) {
+      return false;
+    }
+  }
+  return std::all_of(others, first_reads_.end(), queue_one);
+}
+
+bool ReadAhead::queue(Read& read) {
+  dataset_.shard_file(read.shard).will_need(read.offset, read.bytes);
+  return reads_.push(&read, failure_.stop_token());
+}
+
+ReadAhead::Chunks::node_type ReadAhead::take_node(std::uint64_t id) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_chunks_.empty()) {
+      Chunks::node_type node = std::move(free_chunks_.back());
+      free_chunks_.pop_back();
+      node.key() = id;
+      return node;
+    }
+  }
+  Chunks fresh;
+  const auto chunk = fresh.try_emplace(id).first;
+  return fresh.extract(chunk);
+}
+
+bool ReadAhead::is_due(std::uint64_t record) const {
+  return std::ranges::binary_search(due_, record);
+}
+
+// Into `chunk`, which has been used before or is empty.
+void ReadAhead::plan_chunk(std::uint64_t id, const ChunkUse& use, std::uint64_t first_batch,
+                           Chunk& chunk) {
+  records_.clear();
+  chunk.reads.clear();
+  chunk.reads.reserve(kUsualReads);
+  chunk.bytes = chunk.slots = 0;
   for (std::uint64_t n = first_batch; n < std::min(use.end_batch, options_.last_batch); ++n) {
     const std::uint64_t end = std::min(use.end_slot, end_slot_);
     for (std::uint64_t slot = std::max(use.first_slot, first_slot_); slot < end; ++slot) {
       const Sample sample = order_.sample(n, slot);
-      if (sample.chunk == id && sample.record != kPadding) records.push_back(sample.record);
+      if (sample.chunk != id || sample.record == kPadding) continue;
+      ++chunk.slots;
+      if (cache_.find(sample.record) == nullptr) records_.push_back(sample.record);
     }
   }
-  std::ranges::sort(records);
+  std::ranges::sort(records_);
 
-  auto chunk = std::make_unique<Chunk>();
-  chunk->slots = records.size();
-  for (std::size_t begin = 0; begin < records.size();) {
-    const storage::RecordLocation first = dataset_.location(records[begin]);
+  for (std::size_t begin = 0; begin < records_.size();) {
+    const storage::RecordLocation first = dataset_.location(records_[begin]);
+    const bool due = first_batch == options_.first_batch && is_due(records_[begin]);
     std::uint64_t run = first.bytes;  // of records side by side
     std::size_t end = begin + 1;
-    for (; end < records.size(); ++end) {
-      const storage::RecordLocation next = dataset_.location(records[end]);
-      if (next.shard != first.shard || next.offset != first.offset + run) break;
+    for (; end < records_.size(); ++end) {
+      const storage::RecordLocation next = dataset_.location(records_[end]);
+      if (records_[end] != records_[end - 1] + 1 || next.shard != first.shard ||
+          next.offset != first.offset + run) {
+        break;
+      }
+      if (first_batch == options_.first_batch && is_due(records_[end]) != due) break;
       run += next.bytes;
     }
-    add_reads(std::span(records).subspan(begin, end - begin), run, chunk->reads);
-    chunk->bytes += run;
+    add_reads(std::span(records_).subspan(begin, end - begin), run, due, chunk.reads);
+    chunk.bytes += run;
     begin = end;
   }
-  return chunk;
 }
 
 // A run longer than a read is cut into reads of about equal size, so that none is small.
-void ReadAhead::add_reads(std::span<const std::uint64_t> run, std::uint64_t run_bytes,
+void ReadAhead::add_reads(std::span<const std::uint64_t> run, std::uint64_t run_bytes, bool due,
                           std::vector<Read>& reads) const {
   const std::uint64_t pieces = (run_bytes + kReadBytes - 1) / kReadBytes;
   const std::uint64_t enough = run_bytes / std::max<std::uint64_t>(pieces, 1);
@@ -139,9 +191,11 @@ void ReadAhead::add_reads(std::span<const std::uint64_t> run, std::uint64_t run_
       read.shard = location.shard;
       read.offset = location.offset;
       read.first_record = record;
+      read.due = due;
       open = true;
     }
     reads.back().bytes += location.bytes;
+    ++reads.back().records;
   }
 }
 
@@ -165,9 +219,9 @@ void ReadAhead::read() {
   while (const std::optional<Read*> item = reads_.pop(stop)) {
     Read& read = **item;
     const auto start = std::chrono::steady_clock::now();
-    auto data = std::make_unique_for_overwrite<std::byte[]>(read.bytes);
+    PooledBuffer buffer = pool_.take(read.bytes);
     const storage::ReadableFile& file = dataset_.shard_file(read.shard);
-    const std::size_t arrived = file.read_at(read.offset, {data.get(), read.bytes});
+    const std::size_t arrived = file.read_at(read.offset, {buffer.data.get(), read.bytes});
     if (drop_cache_) {
       file.drop_cache(read.offset, arrived);
       bytes_dropped_ += arrived;
@@ -175,44 +229,47 @@ void ReadAhead::read() {
     const std::chrono::nanoseconds busy = std::chrono::steady_clock::now() - start;
     bytes_read_ += arrived;
     busy_nanoseconds_ += static_cast<std::uint64_t>(busy.count());
-    const std::lock_guard lock(mutex_);
-    read.data = std::move(data);
-    read.arrived = arrived;
-    read.done = true;
-    arrived_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      read.buffer = std::move(buffer);
+      read.arrived = arrived;
+      read.done = true;
+    }
+    on_arrival_();
   }
 }
 
-std::optional<std::span<const std::byte>> ReadAhead::record(const Sample& sample) {
-  std::unique_lock lock(mutex_);
-  const Read* read = nullptr;
-  const bool arrived = arrived_.wait(lock, failure_.stop_token(), [&] {
-    const auto chunk = chunks_.find(sample.chunk);
-    if (chunk == chunks_.end()) return false;
-    const std::vector<Read>& reads = chunk->second->reads;
-    const auto after = std::ranges::upper_bound(reads, sample.record, {}, &Read::first_record);
-    if (after == reads.begin()) {
-      throw std::logic_error("record " + std::to_string(sample.record) + " is not in chunk " +
-                             std::to_string(sample.chunk));
-    }
-    read = &*(after - 1);
-    return read->done;
-  });
-  if (!arrived) return {};
+std::optional<ReadAhead::Found> ReadAhead::find(const Sample& sample) const {
+  const std::lock_guard lock(mutex_);
+  const auto chunk = chunks_.find(sample.chunk);
+  if (chunk == chunks_.end()) return {};
+  const std::vector<Read>& reads = chunk->second.reads;
+  const auto after = std::ranges::upper_bound(reads, sample.record, {}, &Read::first_record);
+  if (after == reads.begin() || sample.record - (after - 1)->first_record >= (after - 1)->records) {
+    if (cache_.find(sample.record) != nullptr) return Found{.cached = true, .framed = {}};
+    throw std::logic_error("record " + std::to_string(sample.record) + " is not in chunk " +
+                           std::to_string(sample.chunk));
+  }
+  const Read& read = *(after - 1);
+  if (!read.done) return {};
   const storage::RecordLocation location = dataset_.location(sample.record);
-  const std::uint64_t begin = std::min(location.offset - read->offset, read->arrived);
-  const std::uint64_t end = std::min(begin + location.bytes, read->arrived);
-  return std::span<const std::byte>(read->data.get() + begin, end - begin);
+  const std::uint64_t begin = std::min(location.offset - read.offset, read.arrived);
+  const std::uint64_t end = std::min(begin + location.bytes, read.arrived);
+  return Found{.cached = false, .framed = {read.buffer.data.get() + begin, end - begin}};
 }
 
 void ReadAhead::give_back(const Sample& sample) {
-  std::unique_ptr<Chunk> finished;  // freed after the lock
   const std::lock_guard lock(mutex_);
+  // Until then no others are read, so no others are given back.
+  if (due_slots_ > options_.decoder_threads && --due_slots_ <= options_.decoder_threads) {
+    admission_.notify_all();
+  }
   const auto chunk = chunks_.find(sample.chunk);
-  if (--chunk->second->slots > 0) return;
-  finished = std::move(chunk->second);
-  chunks_.erase(chunk);
-  buffered_bytes_ -= finished->bytes;
+  if (--chunk->second.slots > 0) return;
+  Chunks::node_type finished = chunks_.extract(chunk);
+  for (Read& read : finished.mapped().reads) pool_.give_back(std::move(read.buffer));
+  buffered_bytes_ -= finished.mapped().bytes;
+  free_chunks_.push_back(std::move(finished));
   admission_.notify_all();
 }
 
@@ -230,6 +287,7 @@ void ReadAhead::add_to(LoaderCounters& counters) const {
   const std::lock_guard lock(mutex_);
   counters.buffered_bytes = buffered_bytes_;
   counters.peak_buffered_bytes = peak_buffered_bytes_;
+  counters.buffer_bytes = pool_.held_bytes();
 }
 
 }  // namespace bit::pipeline

@@ -53,13 +53,30 @@ struct Feature {
   std::size_t bytes_count = 0;  // values
   std::vector<std::int64_t> ints;
 
+  void clear() {
+    kind = Kind::kNone;
+    bytes = {};
+    bytes_count = 0;
+    ints.clear();
+  }
   // A oneof: another kind drops what was there, the same kind is added to.
   void become(Kind other) {
-    if (kind != other) *this = Feature{.kind = other, .bytes = {}, .bytes_count = 0, .ints = {}};
+    if (kind == other) return;
+    clear();
+    kind = other;
   }
 };
 
-using Features = std::array<std::optional<Feature>, kKeys>;
+// What a record says; the memory of its numbers serves the next record.
+struct Features {
+  std::array<Feature, kKeys> features;
+  std::array<bool, kKeys> present{};
+  Feature entry;  // of the map, while it is read
+
+  void clear() { present.fill(false); }
+  // nullptr: the record does not have it.
+  const Feature* find(Key key) const { return present[key] ? &features[key] : nullptr; }
+};
 
 class Walker {
  public:
@@ -83,7 +100,8 @@ class Walker {
 
   bool map_entry(Features& features) {
     std::string_view key;
-    Feature feature;
+    Feature& feature = features.entry;
+    feature.clear();
     const bool good = fields([&](std::uint32_t tag) {
       if (tag == kTag1Bytes) return view(key);
       if (tag == kTag2Bytes) return nested([&] { return one_feature(feature); });
@@ -92,7 +110,8 @@ class Walker {
     if (!good) return false;
     for (std::size_t i = 0; i < kKeys; ++i) {
       if (key != kKeyNames[i]) continue;
-      features[i] = std::move(feature);
+      std::swap(features.features[i], feature);
+      features.present[i] = true;
       break;
     }
     return true;
@@ -196,32 +215,34 @@ std::string quoted(Key key) { return "`" + std::string(kKeyNames[key]) + "`"; }
 
 // The only value of a bytes feature; nullopt when the record does not have the feature.
 std::optional<std::string_view> bytes_of(const Features& features, Key key) {
-  if (!features[key]) return std::nullopt;
-  const Feature& feature = *features[key];
-  if (feature.kind != Feature::Kind::kBytes || feature.bytes_count != 1) {
+  const Feature* feature = features.find(key);
+  if (feature == nullptr) return std::nullopt;
+  if (feature->kind != Feature::Kind::kBytes || feature->bytes_count != 1) {
     throw DataError(quoted(key) + " does not hold exactly one byte string");
   }
-  return feature.bytes;
+  return feature->bytes;
 }
 
 // Width or height: 0 when the record does not say, or says something that cannot be.
 std::uint32_t pixels_of(const Features& features, Key key) {
-  if (!features[key] || features[key]->ints.size() != 1) return 0;
-  const std::int64_t value = features[key]->ints.front();
+  const Feature* feature = features.find(key);
+  if (feature == nullptr || feature->ints.size() != 1) return 0;
+  const std::int64_t value = feature->ints.front();
   return value > 0 && value <= std::numeric_limits<std::int32_t>::max()
              ? static_cast<std::uint32_t>(value)
              : 0;
 }
 
-// Labels under `key`, whose first class has the number `first`.
-std::vector<std::int32_t> labels_of(const Features& features, Key key, std::int64_t first) {
-  std::vector<std::int32_t> labels;
-  if (!features[key]) return labels;
-  const Feature& feature = *features[key];
-  if (feature.kind != Feature::Kind::kInts && feature.kind != Feature::Kind::kNone) {
+// Labels under `key`, whose first class has the number `first`, in the place of `labels`.
+void read_labels(const Features& features, Key key, std::int64_t first,
+                 std::vector<std::int32_t>& labels) {
+  labels.clear();
+  const Feature* feature = features.find(key);
+  if (feature == nullptr) return;
+  if (feature->kind != Feature::Kind::kInts && feature->kind != Feature::Kind::kNone) {
     throw DataError(quoted(key) + " does not hold integers");
   }
-  for (const std::int64_t value : feature.ints) {
+  for (const std::int64_t value : feature->ints) {
     if (key == kTfdsLabel && value == -1) continue;  // unlabelled
     if (value < first || value - first > std::numeric_limits<std::int32_t>::max()) {
       throw DataError("label " + std::to_string(value) + " under " + quoted(key) +
@@ -229,7 +250,6 @@ std::vector<std::int32_t> labels_of(const Features& features, Key key, std::int6
     }
     labels.push_back(static_cast<std::int32_t>(value - first));
   }
-  return labels;
 }
 
 void add_bytes(schemas::Example& example, const std::string& key, std::string_view value) {
@@ -243,23 +263,38 @@ schemas::Int64List& int_list(schemas::Example& example, const std::string& key) 
 
 }  // namespace
 
-ImageExample parse_image_example(std::span<const std::byte> record) {
+struct ImageExampleParser::Impl {
   Features features;
+  ImageExample image;
+};
+
+ImageExampleParser::ImageExampleParser() : impl_(std::make_unique<Impl>()) {}
+
+ImageExampleParser::~ImageExampleParser() = default;
+
+const ImageExample& ImageExampleParser::parse(std::span<const std::byte> record) {
+  Features& features = impl_->features;
+  features.clear();
   if (record.size() > kMaxRecordBytes ||
       !Walker({reinterpret_cast<const char*>(record.data()), record.size()}).example(features)) {
     throw DataError("not a tensorflow.Example");
   }
-  ImageExample image;
+  ImageExample& image = impl_->image;
   auto encoded = bytes_of(features, kEncoded);
   const bool tfds = !encoded;
   if (tfds) encoded = bytes_of(features, kTfdsImage);
   if (!encoded) throw DataError("no image: neither `image/encoded` nor `image`");
   image.encoded = std::as_bytes(std::span(*encoded));
-  image.labels = tfds ? labels_of(features, kTfdsLabel, 0) : labels_of(features, kLabel, 1);
+  read_labels(features, tfds ? kTfdsLabel : kLabel, tfds ? 0 : 1, image.labels);
   image.key = bytes_of(features, tfds ? kTfdsFileName : kFilename).value_or(std::string_view());
   image.width = pixels_of(features, kWidth);
   image.height = pixels_of(features, kHeight);
   return image;
+}
+
+ImageExample parse_image_example(std::span<const std::byte> record) {
+  ImageExampleParser parser;
+  return parser.parse(record);
 }
 
 std::string serialize_image_example(const ImageExample& image, std::string_view class_text) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,21 @@ struct ImageExample {
 // ("not a tensorflow.Example", "no image: neither `image/encoded` nor `image`", "label 0 under
 // `image/class/label`, whose labels start at 1"). A TFDS label of -1 (unlabelled) gives no labels.
 ImageExample parse_image_example(std::span<const std::byte> record);
+
+// The same for many records, without allocating for each. One thread.
+class ImageExampleParser {
+ public:
+  ImageExampleParser();
+  ~ImageExampleParser();
+  ImageExampleParser(const ImageExampleParser&) = delete;
+  ImageExampleParser& operator=(const ImageExampleParser&) = delete;
+  // Valid until the next call, its views as long as `record` too.
+  const ImageExample& parse(std::span<const std::byte> record);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 // Serialized with keys in byte order, so that equal examples give equal bytes. Channels and colour
 // space are always 3, RGB.

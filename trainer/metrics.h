@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "pipeline/loader_counters.h"
+
 namespace bit::trainer {
 
 // One update. The phases add up to step_seconds.
@@ -26,8 +28,9 @@ struct StepReport {
   double comm_exposed_seconds = 0;  // waiting for gradient sums after backward
   double optimizer_seconds = 0;
   double checkpoint_blocked_seconds = 0;
-  double other_seconds = 0;  // bookkeeping: agreement, logging
-  bool on_record = true;     // to be written down; false: only for what shows the present
+  double other_seconds = 0;         // bookkeeping: agreement, logging
+  pipeline::LoaderCounters loader;  // of rank 0, since it started
+  bool on_record = true;            // to be written down; false: only for what shows the present
 };
 
 struct EvalReport {

@@ -214,6 +214,7 @@ class Training {
     report.images = settings_.order.batch;
     report.images_per_second = static_cast<double>(report.images) / report.step_seconds;
     report.on_record = step_ % settings_.report_every == 0 || complete();
+    report.loader = loader_->counters();
     sink_.step(report);
   }
 
@@ -336,6 +337,9 @@ class Training {
     options.first_batch = step_;
     options.last_batch = settings_.schedule.total_steps;
     options.memory_limit = settings_.memory_limit;
+    options.cache = settings_.cache;
+    options.cache_limit = settings_.cache_limit;
+    options.cache_short_side = settings_.cache_short_side;
     loader_ = std::make_unique<pipeline::Loader>(
         training_data_, order_,
         pipeline::training_plan(settings_.seed, settings_.image_size, settings_.crop), options);

@@ -10,6 +10,7 @@
 
 #include "cluster/communicator.h"
 #include "pipeline/crop.h"
+#include "pipeline/image_cache.h"
 #include "pipeline/order.h"
 #include "storage/dataset.h"
 #include "trainer/evaluate.h"
@@ -39,6 +40,9 @@ struct TrainSettings {
   unsigned reader_threads = 2;
   unsigned prefetch = 4;
   std::uint64_t memory_limit = 0;
+  pipeline::CacheKind cache = pipeline::CacheKind::kNone;
+  std::uint64_t cache_limit = 0;
+  std::uint32_t cache_short_side = 0;
   std::uint64_t bad_record_budget = 0;
 
   std::uint32_t accumulate = 1;  // divides order.batch / ranks

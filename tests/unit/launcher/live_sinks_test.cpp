@@ -192,6 +192,12 @@ TEST(PrometheusSink, serves_the_numbers_of_the_run) {
   report.data_wait_seconds = 0.025;
   report.forward_seconds = 0.05;
   report.backward_seconds = 0.025;
+  report.loader.images = 64;
+  report.loader.images_from_cache = 24;
+  report.loader.bytes_read = 4000;
+  report.loader.decode_busy_seconds = 0.75;
+  report.loader.parse_seconds = 0.25;
+  report.loader.ready_batches = 3;
   sink.step(report);
   sink.evaluation({42, "test", 10, 0, 0.75, 0.9, 1, 1});
   sink.checkpoint({42, "step-42", 10, 0, 2, true, ""});
@@ -204,6 +210,11 @@ TEST(PrometheusSink, serves_the_numbers_of_the_run) {
   EXPECT_EQ(value_of(metrics, "bit_train_learning_rate"), 0.25);
   EXPECT_EQ(value_of(metrics, "bit_train_data_wait_ratio"), 0.25);
   EXPECT_EQ(value_of(metrics, "bit_train_step_seconds_count"), 1);
+  EXPECT_EQ(value_of(metrics, "bit_loader_images_total{source=\"shards\"}"), 40);
+  EXPECT_EQ(value_of(metrics, "bit_loader_images_total{source=\"cache\"}"), 24);
+  EXPECT_EQ(value_of(metrics, "bit_loader_read_bytes_total"), 4000);
+  EXPECT_EQ(value_of(metrics, "bit_loader_busy_seconds_total{stage=\"decode\"}"), 0.5);
+  EXPECT_EQ(value_of(metrics, "bit_loader_ready_batches"), 3);
   EXPECT_EQ(value_of(metrics, "bit_eval_top1_ratio"), 0.75);
   EXPECT_GT(value_of(metrics, "bit_checkpoint_last_success_timestamp_seconds"), 1.6e9);
   EXPECT_EQ(value_of(metrics, "bit_checkpoint_seconds_sum"), 2);
