@@ -70,12 +70,16 @@ void check_crops(const schemas::RunConfig& config, Checks& checks) {
                  data.crop_area_max());
   checks.ordered("data.crop_aspect_min", data.crop_aspect_min(), "data.crop_aspect_max",
                  data.crop_aspect_max());
-  const auto resize = config.evaluate().resize();
-  if (checks.usable({"evaluate.resize", "data.image_size"}) && resize > 0 &&
-      resize < data.image_size()) {
-    checks.note("evaluate.resize",
-                fmt::format("is {}: the centre crop needs at least data.image_size, which is {}",
-                            resize, data.image_size()));
+  const auto holds = [&](const char* key, std::uint32_t resize, const char* crop) {
+    if (!checks.usable({key, "data.image_size"}) || resize == 0 || resize >= data.image_size()) {
+      return;
+    }
+    checks.note(key, fmt::format("is {}: the {} crop needs at least data.image_size, which is {}",
+                                 resize, crop, data.image_size()));
+  };
+  if (data.crop() == "resize-random-crop") holds("data.resize", data.resize(), "random");
+  if (config.evaluate().crop() == "centre") {
+    holds("evaluate.resize", config.evaluate().resize(), "centre");
   }
 }
 

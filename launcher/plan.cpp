@@ -242,8 +242,9 @@ void Planner::plan_evaluation() {
                                           config.batch(), plan_.evaluation_batch, plan_.ranks));
   }
   const std::uint32_t size = config_.data().image_size();
-  // The paper's 224 of 256, rounded.
-  plan_.evaluation_resize = config.resize() > 0 ? config.resize() : (size * 256 + 112) / 224;
+  if (config.crop() == "centre") {  // the paper's 224 of 256, rounded
+    plan_.evaluation_resize = config.resize() > 0 ? config.resize() : (size * 256 + 112) / 224;
+  }
   if (!config.every().empty()) {
     plan_.evaluate_every = std::max<std::uint64_t>(
         1, to_steps(parse_duration(config.every()).value_or(Duration{}), plan_.steps_per_epoch));
@@ -292,6 +293,29 @@ RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
   return Planner(loaded, train, evaluation).make(topology);
 }
 
+namespace {
+
+pipeline::ResizeFilter filter_of(const schemas::DataConfig& data) {
+  return data.antialias() ? pipeline::ResizeFilter::kTriangle : pipeline::ResizeFilter::kBilinear;
+}
+
+pipeline::TrainingCrop training_crop(const schemas::DataConfig& data) {
+  if (data.crop() == "inception") {
+    return pipeline::InceptionCropOptions{.area_min = data.crop_area_min(),
+                                          .area_max = data.crop_area_max(),
+                                          .aspect_min = data.crop_aspect_min(),
+                                          .aspect_max = data.crop_aspect_max(),
+                                          .flip = data.flip(),
+                                          .filter = filter_of(data)};
+  }
+  const auto resize =
+      data.resize() > 0 ? data.resize() : pipeline::hyper_rule_resize(data.image_size());
+  return pipeline::ResizeCropOptions{
+      .resize = resize, .flip = data.flip(), .filter = filter_of(data)};
+}
+
+}  // namespace
+
 trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {
   trainer::TrainSettings settings;
   settings.output = config.output();
@@ -305,11 +329,7 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
                                                      : trainer::LossKind::kSoftmax;
   settings.init = config.model().init();
   settings.order = plan.order;
-  settings.crop = {.area_min = config.data().crop_area_min(),
-                   .area_max = config.data().crop_area_max(),
-                   .aspect_min = config.data().crop_aspect_min(),
-                   .aspect_max = config.data().crop_aspect_max(),
-                   .flip = config.data().flip()};
+  settings.crop = training_crop(config.data());
   settings.image_size = config.data().image_size();
   settings.decoder_threads = plan.decoder_threads;
   settings.reader_threads = plan.reader_threads;
@@ -323,6 +343,7 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
   settings.evaluation = {.batch = plan.evaluation_batch,
                          .resize = plan.evaluation_resize,
                          .image_size = config.data().image_size(),
+                         .filter = filter_of(config.data()),
                          .decoder_threads = plan.decoder_threads,
                          .reader_threads = plan.reader_threads};
   settings.evaluate_every = plan.evaluate_every;

@@ -67,9 +67,9 @@ struct RunPlan {
   trainer::Schedule schedule;  // in steps
   double epochs = 0;
 
-  std::uint64_t evaluation_records = 0;  // 0: no evaluation
-  std::uint64_t evaluation_batch = 0;    // over all ranks
-  std::uint32_t evaluation_resize = 0;
+  std::uint64_t evaluation_records = 0;      // 0: no evaluation
+  std::uint64_t evaluation_batch = 0;        // over all ranks
+  std::uint32_t evaluation_resize = 0;       // of the short side; 0: square, no crop
   std::uint64_t evaluate_every = 0;          // steps; 0: at the end only
   std::uint64_t checkpoint_every_steps = 0;  // 0: by time
   double checkpoint_every_seconds = 0;

@@ -48,6 +48,18 @@ CropBox draw_box(std::uint32_t width, std::uint32_t height, const InceptionCropO
 
 }  // namespace
 
+std::uint32_t most_shrink(const ImagePlan& plan) {
+  if (plan.filter != ResizeFilter::kTriangle) return 1;
+  for (const std::uint32_t shrink : {4U, 2U}) {
+    const std::uint64_t least = 2 * shrink;  // pixels across for each of the output's
+    if (plan.crop.width >= least * plan.resized_width &&
+        plan.crop.height >= least * plan.resized_height) {
+      return shrink;
+    }
+  }
+  return 1;
+}
+
 ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_t size,
                          const InceptionCropOptions& options, RandomStream random) {
   ImagePlan plan;
@@ -55,7 +67,38 @@ ImagePlan inception_crop(std::uint32_t width, std::uint32_t height, std::uint32_
   plan.resized_width = size;
   plan.resized_height = size;
   plan.flip = options.flip && random.below(2) == 1;
+  plan.filter = options.filter;
+  plan.shrink = most_shrink(plan);
   return plan;
+}
+
+ImagePlan resize_random_crop(std::uint32_t width, std::uint32_t height, std::uint32_t size,
+                             const ResizeCropOptions& options, RandomStream random) {
+  ImagePlan plan = square_resize(width, height, options.resize);
+  plan.offset_x = random.below(options.resize - size + 1);
+  plan.offset_y = random.below(options.resize - size + 1);
+  plan.flip = options.flip && random.below(2) == 1;
+  plan.filter = options.filter;
+  plan.shrink = most_shrink(plan);
+  return plan;
+}
+
+ResizeAndCrop hyper_rule_sizes(std::uint32_t width, std::uint32_t height) {
+  const bool small = std::uint64_t{width} * height < 96 * 96;
+  return small ? ResizeAndCrop{160, 128} : ResizeAndCrop{512, 480};
+}
+
+std::uint32_t hyper_rule_resize(std::uint32_t size) {
+  switch (size) {
+    case 128:
+      return 160;
+    case 384:
+      return 448;
+    case 480:
+      return 512;
+    default:
+      return static_cast<std::uint32_t>((std::uint64_t{size} * 16 + 7) / 14);
+  }
 }
 
 ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t resize,
@@ -71,6 +114,13 @@ ImagePlan centre_crop(std::uint32_t width, std::uint32_t height, std::uint32_t r
   plan.resized_height = resized(height);
   plan.offset_x = (plan.resized_width - size) / 2;
   plan.offset_y = (plan.resized_height - size) / 2;
+  return plan;
+}
+
+ImagePlan square_resize(std::uint32_t width, std::uint32_t height, std::uint32_t size) {
+  ImagePlan plan;
+  plan.crop = {0, 0, width, height};
+  plan.resized_width = plan.resized_height = size;
   return plan;
 }
 

@@ -18,10 +18,11 @@ namespace {
 static_assert(StripDecoder::kRowPadding >= RowResizer::kRowPadding &&
               LibjpegDecoder::kRowPadding >= RowResizer::kRowPadding);
 
-// Calls use(const std::uint8_t* rgb) for each row of `box`, until there is none: then false.
+// Calls use(const std::uint8_t* rgb) for each row of `box` of the image shrunk by `shrink`, until
+// there is none: then false.
 template <typename Decoder, typename Use>
-bool read_rows(Decoder& decoder, const CropBox& box, Use use) {
-  decoder.begin(box);
+bool read_rows(Decoder& decoder, const CropBox& box, std::uint32_t shrink, Use use) {
+  decoder.begin(box, shrink);
   for (std::uint32_t y = 0; y < box.height; ++y) {
     const std::uint8_t* row = decoder.next_row();
     if (row == nullptr) return false;
@@ -46,20 +47,20 @@ struct JpegDecoder::Impl {
     return {libjpeg.width(), libjpeg.height()};
   }
 
-  // Calls begin() and then use(const std::uint8_t* rgb) for each row of `box`; and once more from
-  // begin() when it turns out that libjpeg has to do it. RowResizer::kRowPadding bytes after a row
-  // are readable.
+  // Calls begin() and then use(const std::uint8_t* rgb) for each row of `box` of the image shrunk
+  // by `shrink`; and once more from begin() when it turns out that libjpeg has to do it.
+  // RowResizer::kRowPadding bytes after a row are readable.
   template <typename Begin, typename Use>
-  void decode_rows(const CropBox& box, Begin begin, Use use) {
+  void decode_rows(const CropBox& box, std::uint32_t shrink, Begin begin, Use use) {
     const Opened how = std::exchange(opened, Opened::kNot);
     if (how == Opened::kNot) throw std::logic_error("no image is open");
     begin();
     if (how == Opened::kStrip) {
-      if (read_rows(strip, box, use)) return;
+      if (read_rows(strip, box, shrink, use)) return;
       libjpeg.open(jpeg);
       begin();
     }
-    read_rows(libjpeg, box, use);
+    read_rows(libjpeg, box, shrink, use);
   }
 };
 
@@ -95,11 +96,14 @@ void JpegDecoder::decode(const ImagePlan& plan, std::uint32_t size, std::span<st
       crop.height > image.height - crop.y) {
     throw std::invalid_argument("the crop is not inside the image");
   }
+  if (plan.shrink != 1 && plan.shrink != 2 && plan.shrink != 4) {
+    throw std::invalid_argument("an image is shrunk by 1, 2 or 4");
+  }
   RowResizer& resizer = impl_->resizer;
   resizer.begin(plan, size, out);
   const CropBox source = resizer.source();
   impl_->decode_rows(
-      source, [&] { resizer.begin(plan, size, out); },
+      source, plan.shrink, [&] { resizer.begin(plan, size, out); },
       [&](const std::uint8_t* row) { resizer.push_row(row); });
 }
 
@@ -110,7 +114,7 @@ RgbImage JpegDecoder::decode_full() {
   image.pixels.resize(row_bytes * image.height);
   std::uint8_t* out = nullptr;
   impl_->decode_rows(
-      {0, 0, image.width, image.height}, [&] { out = image.pixels.data(); },
+      {0, 0, image.width, image.height}, 1, [&] { out = image.pixels.data(); },
       [&](const std::uint8_t* row) {
         std::memcpy(out, row, row_bytes);
         out += row_bytes;

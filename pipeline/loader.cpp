@@ -264,22 +264,4 @@ LoaderCounters Loader::counters() const {
   return counters;
 }
 
-PlanImage training_plan(std::uint64_t seed, std::uint32_t image_size,
-                        const InceptionCropOptions& options) {
-  return [=](std::uint32_t width, std::uint32_t height, std::uint64_t epoch, std::uint64_t record) {
-    return inception_crop(width, height, image_size, options, RandomStream(seed, epoch, record));
-  };
-}
-
-PlanImage evaluation_plan(std::uint32_t resize, std::uint32_t image_size) {
-  if (resize < image_size) {
-    throw std::invalid_argument("a centre square of " + std::to_string(image_size) +
-                                " pixels does not fit into a short side of " +
-                                std::to_string(resize));
-  }
-  return [=](std::uint32_t width, std::uint32_t height, std::uint64_t, std::uint64_t) {
-    return centre_crop(width, height, resize, image_size);
-  };
-}
-
 }  // namespace bit::pipeline

@@ -4,21 +4,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <memory_resource>
 #include <optional>
 
 #include "pipeline/batch.h"
-#include "pipeline/crop.h"
 #include "pipeline/order.h"
+#include "pipeline/plans.h"
 #include "storage/dataset.h"
 
 namespace bit::pipeline {
-
-// How an image is cut: `training_plan` or `evaluation_plan`. Called from decoder threads.
-using PlanImage = std::function<ImagePlan(std::uint32_t width, std::uint32_t height,
-                                          std::uint64_t epoch, std::uint64_t record)>;
 
 struct LoaderOptions {
   std::uint32_t image_size = 224;
@@ -70,12 +65,5 @@ class Loader {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// Plans with the random stream keyed by (seed, epoch, record).
-PlanImage training_plan(std::uint64_t seed, std::uint32_t image_size,
-                        const InceptionCropOptions& options);
-// Short side to `resize`, centre square of image_size kept. Throws std::invalid_argument when
-// resize < image_size.
-PlanImage evaluation_plan(std::uint32_t resize, std::uint32_t image_size);
 
 }  // namespace bit::pipeline

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <stdexcept>
 
 namespace bit::pipeline {
@@ -14,10 +15,24 @@ std::uint8_t round_weighted(std::int64_t sum) {
       std::min<std::int64_t>((sum + kWeightOne / 2) >> kWeightBits, 255));
 }
 
+// Of a weight >= 0, as Pillow rounds it; std::lround would be a call.
+std::int32_t fixed_point(double weight) {
+  const double above = weight * kWeightOne + 0.5;
+  return static_cast<std::int32_t>(above);
+}
+
 // Two weights as the halves that the vector code multiplies by.
 std::int32_t pack(std::int32_t first, std::int32_t second) { return first | (second << 16); }
 std::int32_t high_half(std::int32_t weight) { return weight >> kLowBits; }
 std::int32_t low_half(std::int32_t weight) { return weight & ((1 << kLowBits) - 1); }
+
+std::size_t round_up(std::size_t bytes, std::size_t unit) {
+  return (bytes + unit - 1) / unit * unit;
+}
+
+void grow(std::vector<std::uint8_t>& buffer, std::size_t bytes) {
+  if (buffer.size() < bytes) buffer.resize(bytes);
+}
 
 void check_axis(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
                 std::uint32_t samples) {
@@ -26,41 +41,95 @@ void check_axis(std::uint32_t input, std::uint32_t resized, std::uint32_t offset
   }
 }
 
+// The crop in the pixels of the image that is as much smaller as the plan says.
+struct Shrunken {
+  CropBox box;  // all pixels that are part of it
+  AxisTaps::Part columns, rows;
+
+  explicit Shrunken(const ImagePlan& plan) {
+    const CropBox& crop = plan.crop;
+    columns = part(crop.x, crop.width, plan.shrink, box.x);
+    rows = part(crop.y, crop.height, plan.shrink, box.y);
+    box.width = columns.input;
+    box.height = rows.input;
+  }
+
+ private:
+  static AxisTaps::Part part(std::uint32_t start, std::uint32_t length, std::uint32_t shrink,
+                             std::uint32_t& first) {
+    first = start / shrink;
+    const std::uint32_t end = (start + length + shrink - 1) / shrink;
+    return {static_cast<double>(start % shrink) / shrink, static_cast<double>(length) / shrink,
+            end - first};
+  }
+};
+
 }  // namespace
 
-void AxisTaps::compute(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
-                       std::uint32_t samples) {
-  check_axis(input, resized, offset, samples);
-  const double scale = static_cast<double>(input) / resized;
-  const double support = std::max(scale, 1.0);  // of the triangle, in input samples
-  stride = std::min(input, static_cast<std::uint32_t>(std::ceil(support)) * 2 + 1);
+void AxisTaps::compute(ResizeFilter filter, const Part& part, std::uint32_t resized,
+                       std::uint32_t offset, std::uint32_t samples) {
+  check_axis(part.input, resized, offset, samples);
+  const double scale = part.length / resized;
   first.resize(samples);
   count.resize(samples);
-  weights.assign(std::size_t{samples} * stride, 0);
-  scratch_.resize(stride);
-  for (std::uint32_t sample = 0; sample < samples; ++sample) {
-    const double centre = (offset + sample + 0.5) * scale;
-    const double begin = std::max(centre - support + 0.5, 0.0), end = centre + support + 0.5;
-    const auto low = static_cast<std::uint32_t>(begin);
-    const std::uint32_t high = std::min(static_cast<std::uint32_t>(end), input);
+  if (filter == ResizeFilter::kBilinear) {
+    bilinear(part, scale, offset);
+  } else {
+    triangle(part, scale, offset);
+  }
+}
+
+void AxisTaps::triangle(const Part& part, double scale, std::uint32_t offset) {
+  const std::uint32_t input = part.input;
+  const double support = std::max(scale, 1.0);  // in input samples
+  const double inverse = 1.0 / support;
+  // All samples look at as many taps, those of weight zero included: branches that depend on the
+  // sample would cost more than the arithmetic.
+  const std::uint32_t most =
+      std::min(input, static_cast<std::uint32_t>(std::ceil(2 * support)) + 1);
+  stride = most;
+  weights.resize(first.size() * most);
+  scratch_.resize(most);
+  double* const share = scratch_.data();
+  for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
+    const double centre = part.start + (offset + sample + 0.5) * scale;
+    const auto low = static_cast<std::uint32_t>(std::max(centre - support + 0.5, 0.0));
+    const std::uint32_t taps = std::min(most, input - low);
     double sum = 0;
-    for (std::uint32_t i = low; i < high; ++i) {
-      // Written as Pillow writes it, so that it rounds alike.
-      const double distance = std::abs((i - centre + 0.5) * (1.0 / support));
-      scratch_[i - low] = distance < 1.0 ? 1.0 - distance : 0.0;
-      sum += scratch_[i - low];
+    for (std::uint32_t i = 0; i < taps; ++i) {  // written as Pillow writes it, to round alike
+      const double distance = std::abs((low + i - centre + 0.5) * inverse);
+      share[i] = std::max(1.0 - distance, 0.0);
+      sum += share[i];
     }
-    std::int32_t* weight = &weights[std::size_t{sample} * stride];
-    for (std::uint32_t i = 0; i < high - low; ++i) {
-      weight[i] = static_cast<std::int32_t>(std::lround(scratch_[i] / sum * kWeightOne));
-    }
+    std::int32_t* const weight = &weights[std::size_t{sample} * most];
     // Taps of weight zero at the ends would only ask for more of the image.
-    std::uint32_t begin_tap = 0, end_tap = high - low;
-    while (end_tap > 1 && weight[end_tap - 1] == 0) --end_tap;
+    std::uint32_t begin_tap = 0, end_tap = 1;
+    for (std::uint32_t i = 0; i < taps; ++i) {
+      weight[i] = fixed_point(share[i] / sum);
+      end_tap = weight[i] != 0 ? i + 1 : end_tap;
+    }
     while (begin_tap + 1 < end_tap && weight[begin_tap] == 0) ++begin_tap;
-    std::copy(weight + begin_tap, weight + end_tap, weight);
+    if (begin_tap > 0) std::copy(weight + begin_tap, weight + end_tap, weight);
     first[sample] = low + begin_tap;
     count[sample] = end_tap - begin_tap;
+  }
+}
+
+// As TensorFlow's ResizeBilinear with half_pixel_centers
+// (core/kernels/image/resize_bilinear_op.cc).
+void AxisTaps::bilinear(const Part& part, double scale, std::uint32_t offset) {
+  stride = 2;
+  weights.resize(first.size() * stride);
+  for (std::uint32_t sample = 0; sample < first.size(); ++sample) {
+    const double place =
+        std::clamp(part.start + (offset + sample + 0.5) * scale - 0.5, 0.0, part.input - 1.0);
+    const auto low = static_cast<std::uint32_t>(place);
+    const auto second = fixed_point(place - low);
+    std::int32_t* weight = &weights[std::size_t{sample} * stride];
+    first[sample] = second < kWeightOne ? low : low + 1;
+    count[sample] = second > 0 && second < kWeightOne ? 2 : 1;
+    weight[0] = count[sample] == 2 ? kWeightOne - second : kWeightOne;
+    weight[1] = count[sample] == 2 ? second : 0;
   }
 }
 
@@ -69,19 +138,20 @@ void RowResizer::begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t
   if (out.size() < std::size_t{width} * height * 3) {
     throw std::invalid_argument("the output is smaller than its pixels");
   }
-  columns_.compute(plan.crop.width, plan.resized_width, plan.offset_x, width);
-  rows_.compute(plan.crop.height, plan.resized_height, plan.offset_y, height);
+  const Shrunken part(plan);
+  columns_.compute(plan.filter, part.columns, plan.resized_width, plan.offset_x, width);
+  rows_.compute(plan.filter, part.rows, plan.resized_height, plan.offset_y, height);
   width_ = width;
   height_ = height;
-  pushed_ = next_ = 0;
+  pushed_ = filled_ = next_ = 0;
   out_ = out;
-  source_ = plan.crop;
+  source_ = part.box;
   plan_columns(plan.flip);
   plan_rows();
 }
 
 void RowResizer::plan_columns(bool flip) {
-  const std::uint32_t left = *std::min_element(columns_.first.begin(), columns_.first.end());
+  const std::uint32_t left = columns_.first.front();
   std::uint32_t right = 0, most = 0;
   for (std::uint32_t i = 0; i < width_; ++i) {
     right = std::max(right, columns_.first[i] + columns_.count[i]);
@@ -91,48 +161,62 @@ void RowResizer::plan_columns(bool flip) {
   source_.width = right - left;
 
   RowFilter& filter = row_filter_;
-  filter.pixels = (width_ + 1) / 2 * 2;
-  filter.steps = (most + 3) / 4;
-  const std::uint32_t taps = filter.steps * 4;
-  filter.offset.assign(filter.pixels, 0);
-  filter.weights.assign(std::size_t{filter.pixels} * filter.steps * 8, 0);
+  filter.pixels = static_cast<std::uint32_t>(round_up(width_, kBlockPixels));
+  filter.pairs = (most + 1) / 2;
+  filter.first.assign(filter.pixels, 0);
+  filter.weights.assign(std::size_t{filter.pixels} * filter.pairs * 2, 0);
   for (std::uint32_t pixel = 0; pixel < width_; ++pixel) {
     const std::uint32_t sample = flip ? width_ - 1 - pixel : pixel;
-    const std::uint32_t first = columns_.first[sample] - left;
-    // At the right edge the taps start further left, so that all of them lie in the row.
-    const std::uint32_t start = std::min(first, source_.width > taps ? source_.width - taps : 0);
-    filter.offset[pixel] = start * 3;
-    for (std::uint32_t i = 0; i < columns_.count[sample]; ++i) {
-      const std::uint32_t tap = first - start + i;
-      const std::int32_t weight = columns_.weights[std::size_t{sample} * columns_.stride + i];
-      std::int16_t* step =
-          &filter.weights[((std::size_t{pixel / 2} * filter.steps + tap / 4) * 2 + pixel % 2) * 8];
-      step[tap % 4] = static_cast<std::int16_t>(high_half(weight));
-      step[4 + tap % 4] = static_cast<std::int16_t>(low_half(weight));
+    filter.first[pixel] = columns_.first[sample] - left;
+    const std::int32_t* weight = &columns_.weights[std::size_t{sample} * columns_.stride];
+    std::int32_t* pair = &filter.weights[std::size_t{pixel} * filter.pairs * 2];
+    for (std::uint32_t i = 0; i < columns_.count[sample]; i += 2, pair += 2) {
+      const std::int32_t second = i + 1 < columns_.count[sample] ? weight[i + 1] : 0;
+      pair[0] = pack(high_half(weight[i]), high_half(second));
+      pair[1] = pack(low_half(weight[i]), low_half(second));
     }
   }
+  group_stride_ = round_up(std::size_t{source_.width} * 3, 16);
+  // The padding of the last pixel's taps reaches past the row's end.
+  const std::size_t reach = std::size_t{source_.width + filter.pairs * 2} * 3;
+  grow(group_, group_stride_ * kGroupRows);
+  grow(group_columns_, std::max(group_stride_, reach) * kGroupRows);
 }
 
 void RowResizer::plan_rows() {
-  const std::uint32_t top = *std::min_element(rows_.first.begin(), rows_.first.end());
-  std::uint32_t bottom = 0, most = 0;
+  const std::uint32_t top = rows_.first.front();
+  kept_.clear();
+  std::uint32_t most = 0;
   for (std::uint32_t i = 0; i < height_; ++i) {
-    rows_.first[i] -= top;
-    bottom = std::max(bottom, rows_.first[i] + rows_.count[i]);
-    most = std::max(most, bottom - rows_.first[i]);  // rows alive when this one is emitted
+    const std::uint32_t first = rows_.first[i] - top, end = first + rows_.count[i];
+    // kBilinear leaves rows out where it shrinks.
+    const std::uint32_t known = kept_.empty() ? 0 : kept_.back() + 1;
+    for (std::uint32_t row = std::max(first, known); row < end; ++row) kept_.push_back(row);
+    rows_.first[i] = static_cast<std::uint32_t>(kept_.size()) - (kept_.back() + 1 - first);
+    most = std::max(most, rows_.count[i]);
   }
   source_.y += top;
-  source_.height = bottom;
-  ring_rows_ = std::bit_ceil(most);
-  ring_stride_ = (std::size_t{width_} * 3 + 8 + kVectorBytes) / kVectorBytes * kVectorBytes;
-  const std::size_t bytes = ring_rows_ * ring_stride_;
-  if (ring_.size() < bytes) ring_.resize(bytes);
+  source_.height = kept_.back() + 1;
+  // All that an output row needs, and the rest of the group that its last row comes in.
+  ring_rows_ = std::bit_ceil(most + static_cast<std::uint32_t>(kGroupRows) - 1);
+  ring_stride_ = round_up(std::size_t{row_filter_.pixels} * 3, kVectorBytes);
+  grow(ring_, ring_rows_ * ring_stride_);
 }
 
 void RowResizer::push_row(const std::uint8_t* row) {
-  filter_row(row_filter_, row, &ring_[(pushed_ & (ring_rows_ - 1)) * ring_stride_]);
+  if (filled_ < kept_.size() && kept_[filled_] == pushed_) {
+    std::memcpy(&group_[filled_ % kGroupRows * group_stride_], row, std::size_t{source_.width} * 3);
+    ++filled_;
+    if (filled_ % kGroupRows == 0 || filled_ == kept_.size()) filter_group();
+  }
   ++pushed_;
-  while (next_ < height_ && rows_.first[next_] + rows_.count[next_] <= pushed_) emit_row();
+}
+
+void RowResizer::filter_group() {
+  const std::size_t begin = (filled_ - 1) / kGroupRows * kGroupRows;
+  filter_rows(row_filter_, {group_.data(), group_stride_, group_columns_.data()},
+              &ring_[(begin & (ring_rows_ - 1)) * ring_stride_], ring_stride_);
+  while (next_ < height_ && rows_.first[next_] + rows_.count[next_] <= filled_) emit_row();
 }
 
 void RowResizer::emit_row() {
@@ -156,13 +240,14 @@ void RowResizer::emit_row() {
 void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
                       std::uint32_t size, std::span<std::uint8_t> out) {
   AxisTaps columns, rows;
-  columns.compute(plan.crop.width, plan.resized_width, plan.offset_x, size);
-  rows.compute(plan.crop.height, plan.resized_height, plan.offset_y, size);
-  std::vector<std::uint8_t> narrow(std::size_t{plan.crop.height} * size * 3);  // columns done
-  for (std::size_t y = 0; y < plan.crop.height; ++y) {
+  const Shrunken part(plan);
+  columns.compute(plan.filter, part.columns, plan.resized_width, plan.offset_x, size);
+  rows.compute(plan.filter, part.rows, plan.resized_height, plan.offset_y, size);
+  std::vector<std::uint8_t> narrow(std::size_t{part.box.height} * size * 3);  // columns done
+  for (std::size_t y = 0; y < part.box.height; ++y) {
     for (std::size_t x = 0; x < size; ++x) {
       const std::uint8_t* pixel =
-          image + ((plan.crop.y + y) * width + plan.crop.x + columns.first[x]) * 3;
+          image + ((part.box.y + y) * width + part.box.x + columns.first[x]) * 3;
       for (std::size_t channel = 0; channel < 3; ++channel) {
         std::int64_t sum = 0;
         for (std::size_t i = 0; i < columns.count[x]; ++i) {

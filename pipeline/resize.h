@@ -1,8 +1,8 @@
-// Antialiased resize of an image's rows as they are decoded: the crop is never held whole. The
+// Resize of an image's rows as they are decoded: the crop is never held whole. With kTriangle the
 // result is that of Pillow's Image.crop(...).resize(..., BILINEAR) (src/libImaging/Resample.c),
 // byte for byte when Pillow takes columns before rows, as it always did until it chose the cheaper
-// order: triangle filter as wide as the scale, weights of 22 bits, 8 bits between the passes. The
-// mirror is part of the store.
+// order: weights of 22 bits, 8 bits between the passes. With kBilinear it is tf.image.resize's
+// within one level: both passes round to a byte where TensorFlow's float is kept as it is.
 #pragma once
 
 #include <cstddef>
@@ -22,12 +22,21 @@ struct AxisTaps {
   std::vector<std::int32_t> weights;  // [samples, stride]; kWeightOne is 1
   std::uint32_t stride = 0;
 
-  // `input` samples become `resized` samples, of which [offset, offset + samples) are wanted.
-  // Memory only grows.
-  void compute(std::uint32_t input, std::uint32_t resized, std::uint32_t offset,
+  // What is resized: `length` samples from `start`, which may be fractions, of `input` samples.
+  struct Part {
+    double start = 0, length = 0;
+    std::uint32_t input = 0;
+  };
+
+  // The part becomes `resized` samples, of which [offset, offset + samples) are wanted. Memory only
+  // grows.
+  void compute(ResizeFilter filter, const Part& part, std::uint32_t resized, std::uint32_t offset,
                std::uint32_t samples);
 
  private:
+  void triangle(const Part& part, double scale, std::uint32_t offset);
+  void bilinear(const Part& part, double scale, std::uint32_t offset);
+
   std::vector<double> scratch_;  // of one sample
 };
 
@@ -45,7 +54,8 @@ class RowResizer {
   void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
     begin(plan, size, size, out);
   }
-  // The pixels of the image that the output depends on: a part of the crop.
+  // The pixels of the image, as much smaller as the plan says, that the output depends on: a part
+  // of the crop.
   const CropBox& source() const { return source_; }
   // The next row of source(), from its top: [source().width, 3] uint8 and kRowPadding readable
   // bytes.
@@ -55,15 +65,20 @@ class RowResizer {
  private:
   void plan_columns(bool flip);
   void plan_rows();
+  void filter_group();
   void emit_row();
 
   CropBox source_;
-  std::uint32_t width_ = 0, height_ = 0;  // of the output, pixels
-  std::uint32_t pushed_ = 0;              // rows so far
-  std::uint32_t next_ = 0;                // output row
+  std::uint32_t width_ = 0, height_ = 0;   // of the output, pixels
+  std::uint32_t pushed_ = 0, filled_ = 0;  // rows so far; of kept_
+  std::uint32_t next_ = 0;                 // output row
   std::span<std::uint8_t> out_;
-  AxisTaps columns_, rows_;
+  AxisTaps columns_, rows_;          // rows_.first counts in kept_
+  std::vector<std::uint32_t> kept_;  // rows of source() that the output depends on, ascending
   RowFilter row_filter_;
+  std::vector<std::uint8_t> group_;  // [kGroupRows, group_stride_] rows to be filtered together
+  std::size_t group_stride_ = 0;     // bytes
+  std::vector<std::uint8_t> group_columns_;
   std::vector<std::uint8_t>
       ring_;  // [ring_rows_, ring_stride_] filtered rows; a power of two of them
   std::uint32_t ring_rows_ = 0;
@@ -71,7 +86,8 @@ class RowResizer {
   std::vector<RowPair> pairs_;   // of the row being emitted
 };
 
-// The same in the plainest way, from a whole image [*, width, 3]: what RowResizer must equal.
+// The same in the plainest way, from a whole image [*, width, 3], as much smaller as the plan says:
+// what RowResizer must equal.
 void resize_reference(const std::uint8_t* image, std::uint32_t width, const ImagePlan& plan,
                       std::uint32_t size, std::span<std::uint8_t> out);
 

@@ -23,18 +23,27 @@ std::uint8_t to_byte(std::int32_t high, std::int32_t low) {
       std::min(((high << kLowBits) + low + kWeightOne / 2) >> kWeightBits, 255));
 }
 
-void filter_row_simd(const RowFilter& filter, const std::uint8_t* row, std::uint8_t* out) {
-  for (std::size_t pixel = 0; pixel < filter.pixels; ++pixel) {
-    const std::int16_t* weights =
-        filter.weights.data() + (pixel / 2 * filter.steps * 2 + pixel % 2) * 8;
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-      const std::uint8_t* tap = row + filter.offset[pixel] + channel;
+std::int32_t add_pair(std::int32_t weights, std::int32_t first, std::int32_t second) {
+  return first * (weights & 0xffff) + second * (weights >> 16);
+}
+
+void filter_rows_simd(const RowFilter& filter, const RowGroup& group, std::uint8_t* out,
+                      std::size_t out_stride) {
+  for (std::size_t y = 0; y < kGroupRows; ++y) {
+    for (std::size_t i = 0; i < std::size_t{filter.pixels} * 3; ++i) {
+      const std::size_t pixel = i / 3;
+      const std::size_t tap = std::size_t{filter.first[pixel]} * 3 + i % 3;
+      const std::int32_t* weights = filter.weights.data() + pixel * filter.pairs * 2;
       std::int32_t high = 0, low = 0;
-      for (std::size_t i = 0; i < std::size_t{filter.steps} * 4; ++i, tap += 3) {
-        high += *tap * weights[i / 4 * 16 + i % 4];
-        low += *tap * weights[i / 4 * 16 + 4 + i % 4];
+      for (std::size_t pair = 0; pair < filter.pairs; ++pair, weights += 2) {
+        const auto at = [&](std::size_t byte) {  // past the row only where the weight is zero
+          return byte < group.stride ? std::int32_t{group.rows[y * group.stride + byte]} : 0;
+        };
+        const std::int32_t first = at(tap + pair * 6), second = at(tap + pair * 6 + 3);
+        high += add_pair(weights[0], first, second);
+        low += add_pair(weights[1], first, second);
       }
-      out[pixel * 3 + channel] = to_byte(high, low);
+      out[y * out_stride + i] = to_byte(high, low);
     }
   }
 }
@@ -43,8 +52,8 @@ void blend_rows_simd(std::span<const RowPair> pairs, std::size_t bytes, std::uin
   for (std::size_t i = 0; i < bytes; ++i) {
     std::int32_t high = 0, low = 0;
     for (const RowPair& pair : pairs) {
-      high += pair.first[i] * (pair.high & 0xffff) + pair.second[i] * (pair.high >> 16);
-      low += pair.first[i] * (pair.low & 0xffff) + pair.second[i] * (pair.low >> 16);
+      high += add_pair(pair.high, pair.first[i], pair.second[i]);
+      low += add_pair(pair.low, pair.first[i], pair.second[i]);
     }
     out[i] = to_byte(high, low);
   }
@@ -66,88 +75,14 @@ struct PairSum {
   HWY_ATTR hn::Vec<D32> total() const { return hn::RearrangeToOddPlusEven(even, odd); }
 };
 
-// (high * 2^kLowBits + low), rounded from fixed point to 0 ... 255.
+// (high * 2^kLowBits + low), rounded from fixed point: 0 ... 256.
 template <class D32>
-HWY_ATTR hn::Vec<D32> to_byte_range(D32 d, const PairSum<D32>& high, const PairSum<D32>& low) {
+HWY_ATTR hn::Vec<D32> rounded(D32 d, const PairSum<D32>& high, const PairSum<D32>& low) {
   const auto sum = hn::Add(hn::ShiftLeft<kLowBits>(high.total()), low.total());
-  const auto rounded = hn::ShiftRight<kWeightBits>(hn::Add(sum, hn::Set(d, kWeightOne / 2)));
-  return hn::Min(rounded, hn::Set(d, 255));
+  return hn::ShiftRight<kWeightBits>(hn::Add(sum, hn::Set(d, kWeightOne / 2)));
 }
 
 constexpr std::uint8_t kZ = 0x80;  // TableLookupBytesOr0 gives zero
-// Bytes R0 G0 B0 R1 G1 B1 ... of four pixels to 16-bit pairs (R0 R1) (G0 G1) (B0 B1) (0 0), and the
-// same of pixels 2 and 3.
-alignas(32) constexpr std::uint8_t kTaps01[32] = {0,  kZ, 3,  kZ, 1,  kZ, 4,  kZ, 2,  kZ, 5,
-                                                  kZ, kZ, kZ, kZ, kZ, 0,  kZ, 3,  kZ, 1,  kZ,
-                                                  4,  kZ, 2,  kZ, 5,  kZ, kZ, kZ, kZ, kZ};
-alignas(32) constexpr std::uint8_t kTaps23[32] = {6,  kZ, 9,  kZ, 7,  kZ, 10, kZ, 8,  kZ, 11,
-                                                  kZ, kZ, kZ, kZ, kZ, 6,  kZ, 9,  kZ, 7,  kZ,
-                                                  10, kZ, 8,  kZ, 11, kZ, kZ, kZ, kZ, kZ};
-// 32-bit R G B - of one pixel to its three bytes; those of a second block go behind those of the
-// first.
-alignas(32) constexpr std::uint8_t kRgb[32] = {0,  4,  8,  kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ,
-                                               kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, 0,  4,  8,
-                                               kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ};
-
-// One pixel in each block of 16 bytes: two at a time where there are 32. kSteps: of the filter when
-// known beforehand, else 0.
-template <std::size_t kSteps, class D8>
-HWY_ATTR void filter_pixels(D8 d8, const RowFilter& filter, const std::uint8_t* row,
-                            std::uint8_t* HWY_RESTRICT out) {
-  const hn::Repartition<std::int16_t, decltype(d8)> d16;
-  const hn::Repartition<std::int32_t, decltype(d8)> d32;
-  const hn::Full128<std::uint8_t> block;
-  constexpr std::size_t kPixels = hn::MaxLanes(d8) / 16;
-  const auto taps01 = hn::Load(d8, kTaps01), taps23 = hn::Load(d8, kTaps23);
-  const auto rgb = hn::Load(d8, kRgb);
-  const std::size_t pixels = filter.pixels, steps = kSteps == 0 ? filter.steps : kSteps;
-  const std::uint32_t* const offset = filter.offset.data();
-  const std::int16_t* const all_weights = filter.weights.data();
-  for (std::size_t pixel = 0; pixel < pixels; pixel += kPixels) {
-    const std::int16_t* weights = all_weights + (pixel / 2 * steps * 2 + pixel % 2) * 8;
-    PairSum high(d32), low(d32);
-    for (std::size_t step = 0; step < steps; ++step, weights += 16) {
-      const std::uint8_t* first = row + offset[pixel] + step * 12;
-      hn::Vec<decltype(d8)> source;
-      if constexpr (kPixels == 2) {
-        const std::uint8_t* second = row + offset[pixel + 1] + step * 12;
-        source = hn::Combine(d8, hn::LoadU(block, second), hn::LoadU(block, first));
-      } else {
-        source = hn::LoadU(block, first);
-      }
-      const auto pairs01 = hn::BitCast(d16, hn::TableLookupBytesOr0(source, taps01));
-      const auto pairs23 = hn::BitCast(d16, hn::TableLookupBytesOr0(source, taps23));
-      const auto weight = hn::BitCast(d32, hn::LoadU(d16, weights));
-      high.add(pairs01, hn::BitCast(d16, hn::Broadcast<0>(weight)));
-      high.add(pairs23, hn::BitCast(d16, hn::Broadcast<1>(weight)));
-      low.add(pairs01, hn::BitCast(d16, hn::Broadcast<2>(weight)));
-      low.add(pairs23, hn::BitCast(d16, hn::Broadcast<3>(weight)));
-    }
-    const auto value = to_byte_range(d32, high, low);
-    const auto bytes = hn::TableLookupBytesOr0(hn::BitCast(d8, value), rgb);
-    if constexpr (kPixels == 2) {
-      const auto both = hn::Or(hn::LowerHalf(block, bytes), hn::UpperHalf(block, bytes));
-      const auto lane = hn::GetLane(hn::BitCast(hn::Full128<std::uint64_t>(), both));
-      std::memcpy(out + pixel * 3, &lane, sizeof lane);
-    } else {
-      const auto lane = hn::GetLane(hn::BitCast(d32, bytes));
-      std::memcpy(out + pixel * 3, &lane, sizeof lane);
-    }
-  }
-}
-
-void filter_row_simd(const RowFilter& filter, const std::uint8_t* row, std::uint8_t* out) {
-  const hn::CappedTag<std::uint8_t, 32> d8;
-  switch (filter.steps) {
-    case 1:
-      return filter_pixels<1>(d8, filter, row, out);
-    case 2:
-      return filter_pixels<2>(d8, filter, row, out);
-    default:
-      return filter_pixels<0>(d8, filter, row, out);
-  }
-}
-
 alignas(64) constexpr std::uint8_t kEvenToLow[64] = {
     0,  2,  4,  6,  8,  10, 12, 14, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, 0,  2,  4,  6,  8,  10,
     12, 14, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, 0,  2,  4,  6,  8,  10, 12, 14, kZ, kZ, kZ, kZ,
@@ -157,17 +92,19 @@ alignas(64) constexpr std::uint8_t kEvenToHigh[64] = {
     kZ, kZ, 0,  2,  4,  6,  8,  10, 12, 14, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, 0,  2,  4,  6,
     8,  10, 12, 14, kZ, kZ, kZ, kZ, kZ, kZ, kZ, kZ, 0,  2,  4,  6,  8,  10, 12, 14};
 
-// The weighted sum of one vector of bytes at `column`.
-template <class D8>
-HWY_ATTR hn::Vec<D8> blend_vector(D8 d8, std::span<const RowPair> pairs, std::size_t column) {
+// The weighted sum of vectors of bytes. `tap(i)` gives the RowPair i of `pairs`, which kPairs is
+// when known beforehand, else 0.
+template <std::size_t kPairs, class D8, class Tap>
+HWY_ATTR HWY_INLINE hn::Vec<D8> weighted_sum(D8 d8, std::size_t pairs, Tap tap) {
   const hn::Repartition<std::int16_t, D8> d16;
   const hn::Repartition<std::int32_t, D8> d32;
   PairSum high0(d32), high1(d32), high2(d32), high3(d32);
   PairSum low0(d32), low1(d32), low2(d32), low3(d32);
   const auto zero = hn::Zero(d8);
-  for (const RowPair& pair : pairs) {
-    const auto first = hn::LoadU(d8, pair.first + column),
-               second = hn::LoadU(d8, pair.second + column);
+  HWY_UNROLL(3)
+  for (std::size_t i = 0; i < (kPairs == 0 ? pairs : kPairs); ++i) {
+    const RowPair pair = tap(i);
+    const auto first = hn::LoadU(d8, pair.first), second = hn::LoadU(d8, pair.second);
     const auto lower = hn::InterleaveLower(d8, first, second),
                upper = hn::InterleaveUpper(d8, first, second);
     const auto pairs0 = hn::BitCast(d16, hn::InterleaveLower(d8, lower, zero));
@@ -181,25 +118,156 @@ HWY_ATTR hn::Vec<D8> blend_vector(D8 d8, std::span<const RowPair> pairs, std::si
     high2.add(pairs2, high), low2.add(pairs2, low);
     high3.add(pairs3, high), low3.add(pairs3, low);
   }
-  const auto words01 =
-      hn::ReorderDemote2To(d16, to_byte_range(d32, high0, low0), to_byte_range(d32, high1, low1));
-  const auto words23 =
-      hn::ReorderDemote2To(d16, to_byte_range(d32, high2, low2), to_byte_range(d32, high3, low3));
+  const auto most = hn::Set(d16, 255);
+  const auto words01 = hn::Min(
+      most, hn::ReorderDemote2To(d16, rounded(d32, high0, low0), rounded(d32, high1, low1)));
+  const auto words23 = hn::Min(
+      most, hn::ReorderDemote2To(d16, rounded(d32, high2, low2), rounded(d32, high3, low3)));
   return hn::Or(hn::TableLookupBytesOr0(hn::BitCast(d8, words01), hn::Load(d8, kEvenToLow)),
                 hn::TableLookupBytesOr0(hn::BitCast(d8, words23), hn::Load(d8, kEvenToHigh)));
 }
 
-void blend_rows_simd(std::span<const RowPair> pairs, std::size_t bytes, std::uint8_t* out) {
+// Transposes 16 x 16 bytes in every block of 16 bytes: the bits of (row, column) turn by one with
+// each round. Unrolled, or the vectors would live in memory.
+template <class D8>
+HWY_ATTR HWY_INLINE void transpose(D8 d8, hn::Vec<D8> (&rows)[16]) {
+  HWY_UNROLL(4)
+  for (int round = 0; round < 4; ++round) {
+    hn::Vec<D8> turned[16];
+    HWY_UNROLL(8)
+    for (int i = 0; i < 8; ++i) {
+      turned[2 * i] = hn::InterleaveLower(d8, rows[i], rows[i + 8]);
+      turned[2 * i + 1] = hn::InterleaveUpper(d8, rows[i], rows[i + 8]);
+    }
+    HWY_UNROLL(16)
+    for (int i = 0; i < 16; ++i) rows[i] = turned[i];
+  }
+}
+
+// Rows y and, where a vector holds two blocks, y + 16: 16 bytes of each.
+template <class D8>
+HWY_ATTR HWY_INLINE hn::Vec<D8> load_blocks(D8 d8, const std::uint8_t* row, std::size_t stride) {
+  if constexpr (hn::MaxLanes(D8()) == 32) {
+    const hn::Half<D8> block;
+    return hn::Combine(d8, hn::LoadU(block, row + 16 * stride), hn::LoadU(block, row));
+  } else {
+    return hn::LoadU(d8, row);
+  }
+}
+
+template <class D8>
+HWY_ATTR HWY_INLINE void store_blocks(D8 d8, hn::Vec<D8> blocks, std::uint8_t* row,
+                                      std::size_t stride) {
+  if constexpr (hn::MaxLanes(D8()) == 32) {
+    const hn::Half<D8> block;
+    hn::StoreU(hn::LowerHalf(block, blocks), block, row);
+    hn::StoreU(hn::UpperHalf(block, blocks), block, row + 16 * stride);
+  } else {
+    hn::StoreU(blocks, d8, row);
+  }
+}
+
+using Columns = hn::CappedTag<std::uint8_t, kGroupRows>;
+
+// columns[16, kGroupRows] of rows[kGroupRows, stride].
+HWY_ATTR void rows_to_columns(const std::uint8_t* rows, std::size_t stride, std::uint8_t* columns) {
+  const Columns d8;
+  hn::Vec<Columns> square[16];
+  for (std::size_t top = 0; top < kGroupRows; top += hn::MaxLanes(d8)) {
+    HWY_UNROLL(16)
+    for (std::size_t i = 0; i < 16; ++i) {
+      square[i] = load_blocks(d8, rows + (top + i) * stride, stride);
+    }
+    transpose(d8, square);
+    HWY_UNROLL(16)
+    for (std::size_t i = 0; i < 16; ++i) hn::StoreU(square[i], d8, columns + i * kGroupRows + top);
+  }
+}
+
+// The way back.
+HWY_ATTR void columns_to_rows(const std::uint8_t* columns, std::uint8_t* rows, std::size_t stride) {
+  const Columns d8;
+  hn::Vec<Columns> square[16];
+  for (std::size_t top = 0; top < kGroupRows; top += hn::MaxLanes(d8)) {
+    HWY_UNROLL(16)
+    for (std::size_t i = 0; i < 16; ++i) square[i] = hn::LoadU(d8, columns + i * kGroupRows + top);
+    transpose(d8, square);
+    HWY_UNROLL(16)
+    for (std::size_t i = 0; i < 16; ++i) {
+      store_blocks(d8, square[i], rows + (top + i) * stride, stride);
+    }
+  }
+}
+
+template <std::size_t kPairs>
+HWY_ATTR void filter_columns(const RowFilter& filter, const std::uint8_t* columns,
+                             std::uint8_t* out, std::size_t out_stride) {
+  constexpr std::size_t kPixel = 3 * kGroupRows;  // bytes
+  const Columns d8;
+  const std::size_t pairs = kPairs == 0 ? filter.pairs : kPairs;
+  alignas(64) std::uint8_t filtered[kBlockPixels * kPixel];
+  for (std::size_t block = 0; block < filter.pixels; block += kBlockPixels) {
+    for (std::size_t i = 0; i < kBlockPixels; ++i) {
+      const std::uint8_t* const first = columns + filter.first[block + i] * kPixel;
+      const std::int32_t* const weights = filter.weights.data() + (block + i) * pairs * 2;
+      for (std::size_t at = 0; at < kPixel; at += hn::MaxLanes(d8)) {
+        const auto tap = [=](std::size_t pair) HWY_ATTR {
+          const std::uint8_t* column = first + at + pair * 2 * kPixel;
+          return RowPair{column, column + kPixel, weights[pair * 2], weights[pair * 2 + 1]};
+        };
+        hn::Store(weighted_sum<kPairs>(d8, pairs, tap), d8, filtered + i * kPixel + at);
+      }
+    }
+    for (std::size_t i = 0; i < kBlockPixels * 3; i += 16) {
+      columns_to_rows(filtered + i * kGroupRows, out + block * 3 + i, out_stride);
+    }
+  }
+}
+
+void filter_rows_simd(const RowFilter& filter, const RowGroup& group, std::uint8_t* out,
+                      std::size_t out_stride) {
+  for (std::size_t i = 0; i < group.stride; i += 16) {
+    rows_to_columns(group.rows + i, group.stride, group.columns + i * kGroupRows);
+  }
+  switch (filter.pairs) {
+    case 1:
+      return filter_columns<1>(filter, group.columns, out, out_stride);
+    case 2:
+      return filter_columns<2>(filter, group.columns, out, out_stride);
+    case 3:
+      return filter_columns<3>(filter, group.columns, out, out_stride);
+    default:
+      return filter_columns<0>(filter, group.columns, out, out_stride);
+  }
+}
+
+template <std::size_t kPairs>
+HWY_ATTR void blend(std::span<const RowPair> pairs, std::size_t bytes, std::uint8_t* out) {
   const hn::CappedTag<std::uint8_t, kVectorBytes> d8;
   const std::size_t lanes = hn::Lanes(d8);
+  const auto vector = [&](std::size_t column) HWY_ATTR {
+    return weighted_sum<kPairs>(d8, pairs.size(), [&](std::size_t i) HWY_ATTR {
+      const RowPair& pair = pairs[i];
+      return RowPair{pair.first + column, pair.second + column, pair.high, pair.low};
+    });
+  };
   std::size_t column = 0;
-  for (; column + lanes <= bytes; column += lanes) {
-    hn::StoreU(blend_vector(d8, pairs, column), d8, out + column);
-  }
+  for (; column + lanes <= bytes; column += lanes) hn::StoreU(vector(column), d8, out + column);
   if (column < bytes) {
     alignas(64) std::uint8_t tail[kVectorBytes];
-    hn::Store(blend_vector(d8, pairs, column), d8, tail);
+    hn::Store(vector(column), d8, tail);
     std::memcpy(out + column, tail, bytes - column);
+  }
+}
+
+void blend_rows_simd(std::span<const RowPair> pairs, std::size_t bytes, std::uint8_t* out) {
+  switch (pairs.size()) {
+    case 1:
+      return blend<1>(pairs, bytes, out);
+    case 2:
+      return blend<2>(pairs, bytes, out);
+    default:
+      return blend<0>(pairs, bytes, out);
   }
 }
 
@@ -211,11 +279,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace bit::pipeline {
 
-HWY_EXPORT(filter_row_simd);
+HWY_EXPORT(filter_rows_simd);
 HWY_EXPORT(blend_rows_simd);
 
-void filter_row(const RowFilter& filter, const std::uint8_t* row, std::uint8_t* out) {
-  HWY_DYNAMIC_DISPATCH(filter_row_simd)(filter, row, out);
+void filter_rows(const RowFilter& filter, const RowGroup& group, std::uint8_t* out,
+                 std::size_t out_stride) {
+  HWY_DYNAMIC_DISPATCH(filter_rows_simd)(filter, group, out, out_stride);
 }
 
 void blend_rows(std::span<const RowPair> pairs, std::size_t bytes, std::uint8_t* out) {

@@ -15,18 +15,30 @@ inline constexpr int kWeightBits = 22;
 inline constexpr std::int32_t kWeightOne = std::int32_t{1} << kWeightBits;
 inline constexpr int kLowBits = 15;
 
-// How the pixels of an output row come from an input row. Four taps are a step.
+inline constexpr std::size_t kVectorBytes = 64;  // the widest load of blend_rows
+// Rows are filtered by this many together, each column of them a vector: then no lane is idle,
+// where a pixel's three channels would leave the fourth empty.
+inline constexpr std::size_t kGroupRows = 32;
+inline constexpr std::size_t kBlockPixels = 16;  // of output, put back into rows together
+
+// How the pixels of an output row come from the pixels of an input row.
 struct RowFilter {
-  std::uint32_t pixels = 0;           // even: one of padding where the row is odd
-  std::uint32_t steps = 0;            // of every pixel
-  std::vector<std::uint32_t> offset;  // [pixels] bytes to the first tap
-  // [pixels / 2, steps, 2 pixels, 8]: high halves of the four taps, then the low ones.
-  std::vector<std::int16_t> weights;
+  std::uint32_t pixels = 0;           // a multiple of kBlockPixels: the last are padding
+  std::uint32_t pairs = 0;            // of taps, of every pixel
+  std::vector<std::uint32_t> first;   // [pixels] tap
+  std::vector<std::int32_t> weights;  // [pixels, pairs, 2]: two taps' high halves, then the low
 };
 
-// out[3 * pixels] = the filtered row; 8 bytes after it may be overwritten, and 16 after the last
-// tap's pixel are readable.
-void filter_row(const RowFilter& filter, const std::uint8_t* row, std::uint8_t* out);
+// A group of rows on its way through filter_rows.
+struct RowGroup {
+  const std::uint8_t* rows = nullptr;  // [kGroupRows, stride]
+  std::size_t stride = 0;              // bytes; a multiple of 16
+  std::uint8_t* columns = nullptr;     // scratch [stride or the taps' reach, kGroupRows]
+};
+
+// out[kGroupRows, out_stride] = the filtered rows, 3 * pixels bytes of each.
+void filter_rows(const RowFilter& filter, const RowGroup& group, std::uint8_t* out,
+                 std::size_t out_stride);
 
 // Two rows and the halves of their weights, the first row's in the low 16 bits.
 struct RowPair {
@@ -34,8 +46,6 @@ struct RowPair {
   const std::uint8_t* second = nullptr;
   std::int32_t high = 0, low = 0;
 };
-
-inline constexpr std::size_t kVectorBytes = 64;  // the widest load of blend_rows
 
 // out[bytes] = the weighted sum of the rows, each readable up to the next multiple of kVectorBytes.
 void blend_rows(std::span<const RowPair> pairs, std::size_t bytes, std::uint8_t* out);

@@ -24,8 +24,9 @@ EvalReport evaluate(const ResNetV2& model, LossKind loss, const storage::Dataset
   options.reader_threads = settings.reader_threads;
   options.prefetch = settings.prefetch;
   options.last_batch = order.batches_per_epoch();
-  pipeline::Loader loader(dataset, order,
-                          pipeline::evaluation_plan(settings.resize, settings.image_size), options);
+  pipeline::Loader loader(
+      dataset, order,
+      pipeline::evaluation_plan(settings.resize, settings.image_size, settings.filter), options);
 
   std::array<std::int64_t, 4> counts{};  // records, top-1, top-5, skipped
   double loss_total = 0;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cluster/communicator.h"
+#include "pipeline/crop.h"
 #include "storage/dataset.h"
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
@@ -13,8 +14,9 @@ namespace bit::trainer {
 
 struct EvaluationSettings {
   std::uint64_t batch = 0;   // global; a multiple of the ranks
-  std::uint32_t resize = 0;  // short side in pixels before the centre crop
+  std::uint32_t resize = 0;  // short side in pixels before the centre crop; 0: all of the image
   std::uint32_t image_size = 0;
+  pipeline::ResizeFilter filter = pipeline::ResizeFilter::kTriangle;
   unsigned decoder_threads = 1;
   unsigned reader_threads = 1;
   unsigned prefetch = 2;

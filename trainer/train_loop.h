@@ -33,7 +33,7 @@ struct TrainSettings {
   std::string init;  // safetensors to start from; empty: from the seed
 
   pipeline::TrainOrderOptions order;  // order.batch is the global batch
-  pipeline::InceptionCropOptions crop;
+  pipeline::TrainingCrop crop;
   std::uint32_t image_size = 224;
   unsigned decoder_threads = 1;
   unsigned reader_threads = 2;

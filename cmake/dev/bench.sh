@@ -28,31 +28,26 @@ compare() {
     'BEGIN {printf "%s: %.5g %s, %s %.5g %s, ratio %.2f\n", what, a, unit, peer, b, unit, a / b}'
 }
 
+# All of docs/performance.md needs more data and more time; this is its part for any shards.
 bench_loader() {
-  local threads pixels
-  threads=$(nproc)
-  for pixels in fast accurate; do
-    ours=(build/release/bin/bit-bench loader --data "$1" --split "$2" --threads "$threads" --batch 128 --image-size 224
-      --seconds "$kSeconds")
-    theirs=(build/oracle-venv/bin/python benchmarks/loader_dali.py --data "$1" --split "$2" --threads "$threads" --batch 128
-      --image-size 224 --seconds "$kSeconds" --pixels "$pixels")
-    compare "loader, $threads threads" "DALI ($pixels pixels)"
-  done
+  python benchmarks/peers/compare.py --prepared "$1" --split "$2" --threads "$(nproc)" --repeats "$kRounds" --seconds 4 \
+    --peers dali-antialias,dali-accurate,tfdata-antialias,tfdata-plain 2>>build/log/bench.log ||
+    fail "the loaders could not be compared" "see build/log/bench.log"
 }
 
 # One thread, from the page cache that the first pass fills; ours and tf.data verify checksums, DALI does not.
 bench_records() {
   ours=(build/release/bin/bit-bench records --data "$1" --split "$2" --threads 1 --seconds "$kSeconds")
-  theirs=(build/oracle-venv/bin/python benchmarks/records_tfdata.py --data "$1" --split "$2" --seconds "$kSeconds")
+  theirs=(build/oracle-venv/bin/python benchmarks/peers/records_tfdata.py --data "$1" --split "$2" --seconds "$kSeconds")
   compare "records, 1 thread" "tf.data" bytes
-  theirs=(build/oracle-venv/bin/python benchmarks/records_dali.py --data "$1" --split "$2" --seconds "$kSeconds")
+  theirs=(build/oracle-venv/bin/python benchmarks/peers/records_dali.py --data "$1" --split "$2" --seconds "$kSeconds")
   compare "records, 1 thread" "DALI (no checksums)" bytes
 }
 
 bench_step() {
   local options=(--model R50x1 --classes 1000 --batch 16 --image-size 128 --precision bf16 --threads 2 --seconds "$kSeconds")
   ours=(build/release/bin/bit-bench step "${options[@]}")
-  theirs=(build/oracle-venv/bin/python benchmarks/step_timm.py "${options[@]}")
+  theirs=(build/oracle-venv/bin/python benchmarks/peers/step_timm.py "${options[@]}")
   compare "step, R50x1 bf16 128 px" "timm compiled"
 }
 
@@ -65,6 +60,6 @@ run_bench() {
     step "Shards" write_shards
   fi
   step "Records: bit-bench records, tf.data and DALI" bench_records "$shards" "$split"
-  step "Input: bit-bench loader and DALI" bench_loader "$shards" "$split"
+  step "Input: bit-bench loader, tf.data and DALI" bench_loader "$shards" "$split"
   step "Training step: bit-bench step and timm" bench_step
 }

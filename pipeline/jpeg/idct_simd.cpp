@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "pipeline/jpeg/idct_simd.cpp"
@@ -17,16 +18,28 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::int16_t k0_298 = 2446, k0_390 = 3196, k0_541 = 4433, k0_765 = 6270, k0_899 = 7373,
                        k1_175 = 9633, k1_501 = 12299, k1_847 = 15137, k1_961 = 16069,
                        k2_053 = 16819, k2_562 = 20995, k3_072 = 25172;
+// And of the reduced forms.
+constexpr std::int16_t k0_211 = 1730, k0_509 = 4176, k0_601 = 4926, k0_720 = 5906, k0_850 = 6967,
+                       k1_061 = 8697, k1_272 = 10426, k1_451 = 11893, k2_172 = 17799,
+                       k3_624 = 29692;
 constexpr int kFractionBits = 13;
 constexpr int kPass1Bits = 2;  // of fraction that the first pass leaves
 // A first row beyond this makes libjpeg-turbo's result depend on the path that it takes.
 constexpr std::int16_t kMaxFirstRow = (1 << 13) - 1;
+// Any coefficient beyond this: that of its reduced forms.
+constexpr std::int16_t kMaxReduced = (1 << 11) - 1;
 
 #if HWY_TARGET == HWY_SCALAR  // a machine without vectors that Highway knows
 
 std::int16_t wrap(std::int64_t value) { return static_cast<std::int16_t>(value); }
 
-// Along eight values that are `step` apart.
+template <int kShift>
+std::int16_t descale(std::int64_t value) {
+  return static_cast<std::int16_t>(
+      std::clamp(static_cast<std::int32_t>(value + (1 << (kShift - 1))) >> kShift, -32768, 32767));
+}
+
+// Along eight values that are `step` apart; the reduced forms leave four or two of them.
 template <int kShift>
 void transform(std::int16_t* x, std::size_t step) {
   const auto at = [&](std::size_t i) -> std::int16_t& { return x[i * step]; };
@@ -43,31 +56,62 @@ void transform(std::int16_t* x, std::size_t step) {
                                at(3) * (k3_072 - k2_562) - at(5) * k2_562 + common3,
                                at(5) * (k2_053 - k2_562) - at(3) * k2_562 + common4,
                                at(7) * (k0_298 - k0_899) - at(1) * k0_899 + common3};
-  const auto descale = [](std::int64_t value) {
-    return static_cast<std::int16_t>(std::clamp(
-        static_cast<std::int32_t>(value + (1 << (kShift - 1))) >> kShift, -32768, 32767));
-  };
   for (std::size_t i = 0; i < 4; ++i) {
-    at(i) = descale(even[i] + odd[i]);
-    at(7 - i) = descale(even[i] - odd[i]);
+    at(i) = descale<kShift>(even[i] + odd[i]);
+    at(7 - i) = descale<kShift>(even[i] - odd[i]);
   }
 }
 
+template <int kShift>
+void transform4(std::int16_t* x, std::size_t step) {
+  const auto at = [&](std::size_t i) -> std::int16_t& { return x[i * step]; };
+  const std::int64_t first = std::int64_t{at(0)} * (1 << (kFractionBits + 1));
+  const std::int64_t even = at(2) * k1_847 - at(6) * k0_765;
+  const std::int64_t inner = at(1) * k1_061 - at(3) * k2_172 + at(5) * k1_451 - at(7) * k0_211;
+  const std::int64_t outer = at(1) * k2_562 + at(3) * k0_899 - at(5) * k0_601 - at(7) * k0_509;
+  at(0) = descale<kShift + 1>(first + even + outer);
+  at(3) = descale<kShift + 1>(first + even - outer);
+  at(1) = descale<kShift + 1>(first - even + inner);
+  at(2) = descale<kShift + 1>(first - even - inner);
+}
+
+template <int kShift>
+void transform2(std::int16_t* x, std::size_t step) {
+  const auto at = [&](std::size_t i) -> std::int16_t& { return x[i * step]; };
+  const std::int64_t first = std::int64_t{at(0)} * (1 << (kFractionBits + 2));
+  const std::int64_t odd = at(1) * k3_624 - at(3) * k1_272 + at(5) * k0_850 - at(7) * k0_720;
+  at(0) = descale<kShift + 2>(first + odd);
+  at(1) = descale<kShift + 2>(first - odd);
+}
+
+template <int kShift>
+void transform_to(std::uint32_t size, std::int16_t* x, std::size_t step) {
+  if (size == 8) return transform<kShift>(x, step);
+  if (size == 4) return transform4<kShift>(x, step);
+  transform2<kShift>(x, step);
+}
+
 bool inverse_dct_simd(const std::int16_t* tiles, std::size_t count,
-                      const std::int16_t* quantization, std::uint8_t* out, std::size_t stride) {
+                      const std::int16_t* quantization, std::uint32_t size, std::uint8_t* out,
+                      std::size_t stride) {
   for (std::size_t block = 0; block < count * kTileBlocks; ++block) {
     const std::int16_t* from =
         tiles + block / kTileBlocks * kTileCoefficients + block % kTileBlocks * 8;
     std::int16_t x[64];
     for (std::size_t i = 0; i < 64; ++i) {
       x[i] = wrap(from[i / 8 * kTileRow + i % 8] * quantization[i]);
-      if (i < 8 && std::abs(std::int32_t{x[i]}) > kMaxFirstRow) return false;
+      const std::int32_t magnitude = std::abs(std::int32_t{x[i]});
+      if (size == 8 ? i < 8 && magnitude > kMaxFirstRow : magnitude > kMaxReduced) return false;
     }
-    for (std::size_t i = 0; i < 8; ++i) transform<kFractionBits - kPass1Bits>(x + i, 8);
-    for (std::size_t i = 0; i < 8; ++i) transform<kFractionBits + kPass1Bits + 3>(x + 8 * i, 1);
-    for (std::size_t i = 0; i < 64; ++i) {
-      out[i / 8 * stride + block * 8 + i % 8] =
-          static_cast<std::uint8_t>(std::clamp(x[i] + 128, 0, 255));
+    for (std::size_t i = 0; i < 8; ++i) {
+      transform_to<kFractionBits - kPass1Bits>(size, x + i, 8);
+    }
+    for (std::size_t i = 0; i < size; ++i) {
+      transform_to<kFractionBits + kPass1Bits + 3>(size, x + 8 * i, 1);
+    }
+    for (std::size_t i = 0; i < size * size; ++i) {
+      out[i / size * stride + block * size + i % size] =
+          static_cast<std::uint8_t>(std::clamp(x[i / size * 8 + i % size] + 128, 0, 255));
     }
   }
   return true;
@@ -93,28 +137,37 @@ struct Lanes {
   };
 };
 
+// Lanes of two vectors in turn, to be weighed together.
+template <class D16>
+struct Pairs {
+  hn::Vec<D16> lower, upper;
+};
+
+template <class D16>
+HWY_INLINE Pairs<D16> pair(D16 d16, hn::Vec<D16> first, hn::Vec<D16> second) {
+  return {hn::InterleaveLower(d16, first, second), hn::InterleaveUpper(d16, first, second)};
+}
+
 // first * a + second * b, lane by lane.
 template <class D16>
-HWY_INLINE typename Lanes<D16>::Wide combine(D16 d16, hn::Vec<D16> first, hn::Vec<D16> second,
-                                             std::int32_t pair) {
+HWY_INLINE typename Lanes<D16>::Wide weigh(D16 d16, const Pairs<D16>& pairs, std::int32_t ab) {
   const typename Lanes<D16>::D32 d32;
-  const auto factor = hn::BitCast(d16, hn::Set(d32, pair));
+  const auto factor = hn::BitCast(d16, hn::Set(d32, ab));
   const auto sum = [&](hn::Vec<D16> values) HWY_ATTR {
     auto odd = hn::Zero(d32);
     const auto even = hn::ReorderWidenMulAccumulate(d32, values, factor, hn::Zero(d32), odd);
     return hn::RearrangeToOddPlusEven(even, odd);
   };
-  return {sum(hn::InterleaveLower(d16, first, second)),
-          sum(hn::InterleaveUpper(d16, first, second))};
+  return {sum(pairs.lower), sum(pairs.upper)};
 }
 
-// value * 2^13.
-template <class D16>
+// value * 2^(13 + kMore).
+template <int kMore = 0, class D16>
 HWY_INLINE typename Lanes<D16>::Wide scaled(D16 d16, hn::Vec<D16> value) {
   const typename Lanes<D16>::D32 d32;
   const auto zero = hn::Zero(d16);
   const auto widen = [&](hn::Vec<D16> high) HWY_ATTR {
-    return hn::ShiftRight<16 - kFractionBits>(hn::BitCast(d32, high));
+    return hn::ShiftRight<16 - kFractionBits - kMore>(hn::BitCast(d32, high));
   };
   return {widen(hn::InterleaveLower(d16, zero, value)),
           widen(hn::InterleaveUpper(d16, zero, value))};
@@ -141,19 +194,21 @@ HWY_INLINE hn::Vec<D16> descale(D16 d16, const typename Lanes<D16>::Wide& value)
 // Along the index of `x`, in every lane.
 template <int kShift, class D16>
 HWY_INLINE void transform(D16 d16, hn::Vec<D16> (&x)[8]) {
-  const auto even_sum = combine(d16, x[2], x[6], factors(k0_541 + k0_765, k0_541));
-  const auto even_difference = combine(d16, x[2], x[6], factors(k0_541, k0_541 - k1_847));
+  const auto x26 = pair(d16, x[2], x[6]);
+  const auto even_sum = weigh(d16, x26, factors(k0_541 + k0_765, k0_541));
+  const auto even_difference = weigh(d16, x26, factors(k0_541, k0_541 - k1_847));
   const auto sum = scaled(d16, hn::Add(x[0], x[4])), difference = scaled(d16, hn::Sub(x[0], x[4]));
   const auto e0 = plus(sum, even_sum), e3 = minus(sum, even_sum);
   const auto e1 = plus(difference, even_difference), e2 = minus(difference, even_difference);
 
-  const auto z3 = hn::Add(x[3], x[7]), z4 = hn::Add(x[1], x[5]);
-  const auto common3 = combine(d16, z3, z4, factors(k1_175 - k1_961, k1_175));
-  const auto common4 = combine(d16, z3, z4, factors(k1_175, k1_175 - k0_390));
-  const auto o0 = plus(combine(d16, x[7], x[1], factors(k0_298 - k0_899, -k0_899)), common3);
-  const auto o1 = plus(combine(d16, x[5], x[3], factors(k2_053 - k2_562, -k2_562)), common4);
-  const auto o2 = plus(combine(d16, x[3], x[5], factors(k3_072 - k2_562, -k2_562)), common3);
-  const auto o3 = plus(combine(d16, x[1], x[7], factors(k1_501 - k0_899, -k0_899)), common4);
+  const auto z = pair(d16, hn::Add(x[3], x[7]), hn::Add(x[1], x[5]));
+  const auto common3 = weigh(d16, z, factors(k1_175 - k1_961, k1_175));
+  const auto common4 = weigh(d16, z, factors(k1_175, k1_175 - k0_390));
+  const auto x17 = pair(d16, x[1], x[7]), x35 = pair(d16, x[3], x[5]);
+  const auto o0 = plus(weigh(d16, x17, factors(-k0_899, k0_298 - k0_899)), common3);
+  const auto o1 = plus(weigh(d16, x35, factors(-k2_562, k2_053 - k2_562)), common4);
+  const auto o2 = plus(weigh(d16, x35, factors(k3_072 - k2_562, -k2_562)), common3);
+  const auto o3 = plus(weigh(d16, x17, factors(k1_501 - k0_899, -k0_899)), common4);
 
   x[0] = descale<kShift>(d16, plus(e0, o3));
   x[7] = descale<kShift>(d16, minus(e0, o3));
@@ -163,6 +218,38 @@ HWY_INLINE void transform(D16 d16, hn::Vec<D16> (&x)[8]) {
   x[5] = descale<kShift>(d16, minus(e2, o1));
   x[3] = descale<kShift>(d16, plus(e3, o0));
   x[4] = descale<kShift>(d16, minus(e3, o0));
+}
+
+template <int kShift, class D16>
+HWY_INLINE void transform4(D16 d16, hn::Vec<D16> (&x)[8]) {
+  const auto first = scaled<1>(d16, x[0]);
+  const auto even = weigh(d16, pair(d16, x[2], x[6]), factors(k1_847, -k0_765));
+  const auto x13 = pair(d16, x[1], x[3]), x57 = pair(d16, x[5], x[7]);
+  const auto inner =
+      plus(weigh(d16, x13, factors(k1_061, -k2_172)), weigh(d16, x57, factors(k1_451, -k0_211)));
+  const auto outer =
+      plus(weigh(d16, x13, factors(k2_562, k0_899)), weigh(d16, x57, factors(-k0_601, -k0_509)));
+  const auto sum = plus(first, even), difference = minus(first, even);
+  x[0] = descale<kShift + 1>(d16, plus(sum, outer));
+  x[3] = descale<kShift + 1>(d16, minus(sum, outer));
+  x[1] = descale<kShift + 1>(d16, plus(difference, inner));
+  x[2] = descale<kShift + 1>(d16, minus(difference, inner));
+}
+
+template <int kShift, class D16>
+HWY_INLINE void transform2(D16 d16, hn::Vec<D16> (&x)[8]) {
+  const auto first = scaled<2>(d16, x[0]);
+  const auto odd = plus(weigh(d16, pair(d16, x[1], x[3]), factors(k3_624, -k1_272)),
+                        weigh(d16, pair(d16, x[5], x[7]), factors(k0_850, -k0_720)));
+  x[0] = descale<kShift + 2>(d16, plus(first, odd));
+  x[1] = descale<kShift + 2>(d16, minus(first, odd));
+}
+
+template <std::size_t kSize, int kShift, class D16>
+HWY_INLINE void transform_to(D16 d16, hn::Vec<D16> (&x)[8]) {
+  if constexpr (kSize == 8) transform<kShift>(d16, x);
+  if constexpr (kSize == 4) transform4<kShift>(d16, x);
+  if constexpr (kSize == 2) transform2<kShift>(d16, x);
 }
 
 // In each block of eight lanes.
@@ -190,35 +277,64 @@ HWY_INLINE void transpose(D16 d16, hn::Vec<D16> (&x)[8]) {
   }
 }
 
-bool inverse_dct_simd(const std::int16_t* tiles, std::size_t count,
-                      const std::int16_t* quantization, std::uint8_t* out, std::size_t stride) {
+// Samples of a row: all eight of each block, or those that a reduced form leaves.
+template <std::size_t kSize, class D16>
+HWY_INLINE void store_samples(D16 d16, hn::Vec<D16> row, std::uint8_t* out) {
+  const hn::Rebind<std::uint8_t, D16> d8;
+  const auto samples = hn::DemoteTo(d8, hn::SaturatedAdd(row, hn::Set(d16, 128)));
+  if constexpr (kSize == 8) {
+    hn::StoreU(samples, d8, out);
+  } else {
+    alignas(64) std::uint8_t whole[kTileRow];
+    hn::Store(samples, d8, whole);
+    for (std::size_t block = 0; block < hn::Lanes(d16) / 8; ++block) {
+      std::memcpy(out + block * kSize, whole + block * 8, kSize);
+    }
+  }
+}
+
+template <std::size_t kSize>
+HWY_INLINE bool transform_tiles(const std::int16_t* tiles, std::size_t count,
+                                const std::int16_t* quantization, std::uint8_t* out,
+                                std::size_t stride) {
   const hn::CappedTag<std::int16_t, kTileRow> d16;
-  const hn::Rebind<std::uint8_t, decltype(d16)> d8;
   const std::size_t lanes = hn::Lanes(d16);
   hn::Vec<decltype(d16)> factor[8];
-  for (std::size_t row = 0; row < 8; ++row)
+  for (std::size_t row = 0; row < 8; ++row) {
     factor[row] = hn::LoadDup128(d16, quantization + 8 * row);
-  const auto largest = hn::Set(d16, kMaxFirstRow), centre = hn::Set(d16, 128);
+  }
+  const auto largest = hn::Set(d16, kSize == 8 ? kMaxFirstRow : kMaxReduced);
   auto beyond = hn::Zero(d16);
-  for (std::size_t tile = 0; tile < count; ++tile, tiles += kTileCoefficients, out += kTileRow) {
-    for (std::size_t column = 0; column < kTileRow; column += lanes) {
+  for (std::size_t tile = 0; tile < count; ++tile, tiles += kTileCoefficients) {
+    for (std::size_t column = 0; column < kTileRow; column += lanes, out += lanes / 8 * kSize) {
       hn::Vec<decltype(d16)> x[8];
       for (std::size_t row = 0; row < 8; ++row) {
         x[row] = hn::Mul(hn::Load(d16, tiles + row * kTileRow + column), factor[row]);
+        if (kSize == 8 && row > 0) continue;
+        const auto magnitude = hn::Abs(x[row]);  // -32768 has no opposite
+        beyond = hn::Or(beyond, hn::VecFromMask(d16, hn::Gt(magnitude, largest)));
+        beyond = hn::Or(beyond, hn::ShiftRight<15>(magnitude));
       }
-      beyond = hn::Or(beyond, hn::VecFromMask(d16, hn::Gt(hn::Abs(x[0]), largest)));
-      beyond = hn::Or(beyond, hn::ShiftRight<15>(hn::Abs(x[0])));  // -32768 has no opposite
-      transform<kFractionBits - kPass1Bits>(d16, x);
+      transform_to<kSize, kFractionBits - kPass1Bits>(d16, x);
+      for (std::size_t row = kSize; row < 8; ++row) x[row] = hn::Zero(d16);
       transpose(d16, x);
-      transform<kFractionBits + kPass1Bits + 3>(d16, x);
+      transform_to<kSize, kFractionBits + kPass1Bits + 3>(d16, x);
+      for (std::size_t row = kSize; row < 8; ++row) x[row] = hn::Zero(d16);
       transpose(d16, x);
-      for (std::size_t row = 0; row < 8; ++row) {
-        const auto sample = hn::DemoteTo(d8, hn::SaturatedAdd(x[row], centre));
-        hn::StoreU(sample, d8, out + row * stride + column);
+      for (std::size_t row = 0; row < kSize; ++row) {
+        store_samples<kSize>(d16, x[row], out + row * stride);
       }
     }
   }
   return hn::AllTrue(d16, hn::Eq(beyond, hn::Zero(d16)));
+}
+
+bool inverse_dct_simd(const std::int16_t* tiles, std::size_t count,
+                      const std::int16_t* quantization, std::uint32_t size, std::uint8_t* out,
+                      std::size_t stride) {
+  if (size == 8) return transform_tiles<8>(tiles, count, quantization, out, stride);
+  if (size == 4) return transform_tiles<4>(tiles, count, quantization, out, stride);
+  return transform_tiles<2>(tiles, count, quantization, out, stride);
 }
 
 #endif  // HWY_TARGET == HWY_SCALAR
@@ -232,8 +348,8 @@ namespace bit::pipeline {
 HWY_EXPORT(inverse_dct_simd);
 
 bool inverse_dct(const std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
-                 std::uint8_t* out, std::size_t stride) {
-  return HWY_DYNAMIC_DISPATCH(inverse_dct_simd)(tiles, count, quantization, out, stride);
+                 std::uint32_t size, std::uint8_t* out, std::size_t stride) {
+  return HWY_DYNAMIC_DISPATCH(inverse_dct_simd)(tiles, count, quantization, size, out, stride);
 }
 
 }  // namespace bit::pipeline

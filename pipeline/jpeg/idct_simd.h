@@ -1,5 +1,6 @@
 // The accurate integer inverse DCT (libjpeg's "islow": Loeffler, Ligtenberg and Moschytz 1989,
-// 13-bit constants), four blocks side by side. Every step rounds, wraps and saturates as
+// 13-bit constants) and its reduced forms that give an image of half or a quarter of the size
+// (libjpeg's jidctred), four blocks side by side. Every step rounds, wraps and saturates as
 // libjpeg-turbo's vector code does, so that the samples are the same whatever the coefficients.
 #pragma once
 
@@ -15,9 +16,10 @@ inline constexpr std::size_t kTileCoefficients = kTileBlocks * 64;
 inline constexpr std::size_t kTileRow = kTileBlocks * 8;
 
 // tiles [count, kTileCoefficients], 64-byte aligned: quantised coefficients; quantization [64],
-// 16-byte aligned, by row; out: 8 rows, `stride` bytes apart, of count * 32 samples. False when a
-// coefficient is larger than any encoder's: libjpeg is to judge it.
+// 16-byte aligned, by row; `size`: samples of a block across and down, 8, 4 or 2; out: `size` rows,
+// `stride` bytes apart, of count * 4 * size samples.
+// False when a coefficient is larger than any encoder's: libjpeg is to judge it.
 bool inverse_dct(const std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
-                 std::uint8_t* out, std::size_t stride);
+                 std::uint32_t size, std::uint8_t* out, std::size_t stride);
 
 }  // namespace bit::pipeline

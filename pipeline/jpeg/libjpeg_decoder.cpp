@@ -101,7 +101,8 @@ struct LibjpegDecoder::Session {
   // False: `reason` says why, and the session can open the next image.
   bool create();
   bool open(std::span<const std::byte> jpeg);
-  bool start(std::uint32_t x, std::uint32_t width, std::uint32_t skipped_rows);
+  bool start(std::uint32_t x, std::uint32_t width, std::uint32_t skipped_rows,
+             std::uint32_t shrink);
   bool read_row(std::uint8_t* row);
   // Gives the image's memory back. Rows below the last one read are not decoded.
   void abort() { jpeg_abort_decompress(&info); }
@@ -210,7 +211,7 @@ bool LibjpegDecoder::Session::open(std::span<const std::byte> jpeg) {
 }
 
 bool LibjpegDecoder::Session::start(std::uint32_t x, std::uint32_t width,
-                                    std::uint32_t skipped_rows) {
+                                    std::uint32_t skipped_rows, std::uint32_t shrink) {
   if (setjmp(failed) != 0) {
     abort();
     return false;
@@ -220,6 +221,8 @@ bool LibjpegDecoder::Session::start(std::uint32_t x, std::uint32_t width,
   info.dct_method = JDCT_ISLOW;
   info.do_fancy_upsampling = TRUE;
   info.do_block_smoothing = FALSE;  // would make pixels depend on which part is decoded
+  info.scale_num = DCTSIZE / shrink;
+  info.scale_denom = DCTSIZE;
   jpeg_start_decompress(&info);
   if (width < info.output_width) {
     JDIMENSION left = x, columns = width;
@@ -260,14 +263,15 @@ std::uint32_t LibjpegDecoder::width() const { return session_->info.image_width;
 std::uint32_t LibjpegDecoder::height() const { return session_->info.image_height; }
 int LibjpegDecoder::components() const { return session_->info.num_components; }
 
-void LibjpegDecoder::begin(const CropBox& box) {
+void LibjpegDecoder::begin(const CropBox& box, std::uint32_t shrink) {
   const auto& info = session_->info;
+  const std::uint32_t image_width = (info.image_width + shrink - 1) / shrink;
   // One column more on each side: upsampling of colour looks at its neighbours.
   std::uint32_t left = box.x > 0 ? box.x - 1 : 0;
   const std::uint32_t right =
-      std::min(std::max(box.x + box.width + 1, left + kMinColumns), info.image_width);
+      std::min(std::max(box.x + box.width + 1, left + kMinColumns), image_width);
   if (right - left < kMinColumns) left = right > kMinColumns ? right - kMinColumns : 0;
-  if (!session_->start(left, right - left, box.y)) session_->raise();
+  if (!session_->start(left, right - left, box.y, shrink)) session_->raise();
 
   const auto components = static_cast<std::uint32_t>(info.output_components);
   const std::size_t bytes = std::size_t{info.output_width} * components + kRowPadding;

@@ -13,6 +13,7 @@ namespace bit::pipeline {
 namespace {
 
 constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;  // as in JpegDecoder
+constexpr std::uint32_t kMostScale = 4;
 constexpr std::size_t kLeftSlack = 64;  // bytes before a row of samples; keeps rows aligned
 constexpr std::size_t kAlignment = 64 / sizeof(std::int16_t);
 
@@ -49,8 +50,8 @@ bool StripDecoder::open(std::span<const std::byte> jpeg) {
   if (!prepare_components() || !prepare_codes()) return false;
   scan_.coded = {reinterpret_cast<const std::uint8_t*>(jpeg.data()) + header_.size,
                  jpeg.size() - header_.size};
-  scan_.columns = ceil_div(header_.width, mcu_width_);
-  scan_.mcus = std::uint64_t{scan_.columns} * ceil_div(header_.height, mcu_height_);
+  scan_.columns = ceil_div(header_.width, 8 * components_[0].horizontal);
+  scan_.mcus = std::uint64_t{scan_.columns} * ceil_div(header_.height, 8 * components_[0].vertical);
   scan_.interval = header_.restart_interval;
   if (scan_.interval == 0 || scan_.interval > scan_.mcus) {
     scan_.interval = static_cast<std::uint32_t>(scan_.mcus);
@@ -69,17 +70,13 @@ bool StripDecoder::prepare_components() {
   const std::uint32_t across = single ? 1 : components[0].horizontal;
   const std::uint32_t down = single ? 1 : components[0].vertical;
   if (across > 2 || down > 2) return false;
-  mcu_width_ = 8 * across;
-  mcu_height_ = 8 * down;
   for (std::size_t c = 0; c < components.size(); ++c) {
     if (c > 0 && (components[c].horizontal != 1 || components[c].vertical != 1)) return false;
     Component& component = components_[c];
     component.horizontal = c == 0 ? across : 1;
     component.vertical = c == 0 ? down : 1;
-    component.width = ceil_div(header_.width * component.horizontal, across);
-    component.height = ceil_div(header_.height * component.vertical, down);
-    // libjpeg-turbo upsamples components that are this narrow in another way.
-    if (component.horizontal < across && component.width <= 2) return false;
+    // libjpeg-turbo upsamples components this narrow, even when they are shrunk, in another way.
+    if (c > 0 && across > 1 && header_.width <= 4 * kMostScale) return false;
     const auto& table = *header_.quantization[components[c].quantization];
     for (std::size_t i = 0; i < 64; ++i) component.quantization[kZigzag[i]] = table[i];
   }
@@ -106,18 +103,40 @@ bool StripDecoder::prepare_codes() {
   return true;
 }
 
+// Components keep the size of their blocks, or half of it, when they have fewer than the image
+// anyway (jdmaster.c, jpeg_calc_output_dimensions).
+void StripDecoder::prepare_scale(std::uint32_t scale) {
+  const std::uint32_t across = components_[0].horizontal, down = components_[0].vertical;
+  const std::uint32_t size = 8 / scale;
+  mcu_width_ = size * across;
+  mcu_height_ = size * down;
+  width_ = ceil_div(header_.width, scale);
+  height_ = ceil_div(header_.height, scale);
+  for (std::size_t c = 0; c < header_.components.size(); ++c) {
+    Component& component = components_[c];
+    component.size = size;
+    while (component.size < 8 && mcu_width_ % (2 * component.mcu_width()) == 0 &&
+           mcu_height_ % (2 * component.mcu_height()) == 0) {
+      component.size *= 2;
+    }
+    component.width = ceil_div(header_.width * component.mcu_width(), 8 * across);
+    component.height = ceil_div(header_.height * component.mcu_height(), 8 * down);
+  }
+}
+
 // Where chroma is halved, upsampling looks at the neighbours of the crop.
-void StripDecoder::begin(const CropBox& box) {
+void StripDecoder::begin(const CropBox& box, std::uint32_t scale) {
+  prepare_scale(scale);
   box_ = box;
   y_ = box.y;
-  const std::uint32_t side = mcu_width_ > 8 ? 1 : 0, above = mcu_height_ > 8 ? 1 : 0;
+  const Component& last_component = components_[header_.components.size() - 1];
+  const std::uint32_t side = last_component.mcu_width() < mcu_width_ ? 1 : 0;
+  const std::uint32_t above = last_component.mcu_height() < mcu_height_ ? 1 : 0;
   left_ = (box.x - std::min(box.x, side)) / mcu_width_;
-  const std::uint32_t right =
-      std::min<std::uint32_t>(box.x + box.width - 1 + side, header_.width - 1U);
+  const std::uint32_t right = std::min<std::uint32_t>(box.x + box.width - 1 + side, width_ - 1);
   columns_ = right / mcu_width_ + 1 - left_;
   next_mcu_row_ = (box.y - std::min(box.y, above)) / mcu_height_;
-  const std::uint32_t bottom =
-      std::min<std::uint32_t>(box.y + box.height - 1 + above, header_.height - 1U);
+  const std::uint32_t bottom = std::min<std::uint32_t>(box.y + box.height - 1 + above, height_ - 1);
   end_mcu_row_ = bottom / mcu_height_ + 1;
   for (ScanStream& stream : streams_) stream.positioned = false;
   const std::uint64_t last = std::uint64_t{end_mcu_row_ - 1} * scan_.columns + left_ + columns_ - 1;
@@ -137,7 +156,7 @@ void StripDecoder::prepare_strip() {
     Component& component = components_[c];
     component.tiles = ceil_div(columns_ * component.horizontal, kTileBlocks);
     component.stride = kLeftSlack + component.tiles * kTileRow + kRowSlack;
-    grow(component.samples, kRingRows * 8 * component.vertical * component.stride + kRowSlack);
+    grow(component.samples, kRingRows * component.mcu_height() * component.stride + kRowSlack);
     row_coefficients_ += component.vertical * component.tiles * kTileCoefficients;
     grow(upsampled_[c], pixels + 2 * kRowSlack);
   }
@@ -183,40 +202,40 @@ bool StripDecoder::transform(const std::int16_t* tiles, std::uint32_t mcu_row) {
   for (std::size_t c = 0; c < header_.components.size(); ++c) {
     Component& component = components_[c];
     for (std::uint32_t y = 0; y < component.vertical; ++y) {
-      std::uint8_t* out = samples(component, (mcu_row * component.vertical + y) * 8);
-      if (!inverse_dct(tiles, component.tiles, component.quantization.data(), out,
+      std::uint8_t* out = samples(component, (mcu_row * component.vertical + y) * component.size);
+      if (!inverse_dct(tiles, component.tiles, component.quantization.data(), component.size, out,
                        component.stride)) {
         return false;
       }
       tiles += component.tiles * kTileCoefficients;
     }
-    if (component.horizontal * 8 < mcu_width_) extend_edges(component, mcu_row);
+    if (component.mcu_width() < mcu_width_) extend_edges(component, mcu_row);
   }
   return true;
 }
 
 // Gives the first and the last sample of the image's rows a neighbour: itself.
 void StripDecoder::extend_edges(Component& component, std::uint32_t mcu_row) {
-  const std::uint32_t first = left_ * 8;
-  const bool ends_here = first + columns_ * 8 >= component.width;
-  for (std::uint32_t y = 0; y < 8; ++y) {
-    std::uint8_t* row = samples(component, mcu_row * 8 + y);
+  const std::uint32_t first = left_ * component.mcu_width();
+  const bool ends_here = first + columns_ * component.mcu_width() >= component.width;
+  for (std::uint32_t y = 0; y < component.mcu_height(); ++y) {
+    std::uint8_t* row = samples(component, mcu_row * component.mcu_height() + y);
     if (left_ == 0) row[-1] = row[0];
     if (ends_here) row[component.width - first] = row[component.width - first - 1];
   }
 }
 
 std::uint8_t* StripDecoder::samples(Component& component, std::uint32_t row) {
-  const std::size_t kept = row % (kRingRows * 8 * component.vertical);
+  const std::size_t kept = row % (kRingRows * component.mcu_height());
   return component.samples.data() + kept * component.stride + kLeftSlack;
 }
 
 const std::uint8_t* StripDecoder::whole_row(std::size_t index, std::uint32_t y) {
   Component& component = components_[index];
-  const bool half_width = component.horizontal * 8 < mcu_width_;
-  const bool half_height = component.vertical * 8 < mcu_height_;
+  const bool half_width = component.mcu_width() < mcu_width_;
+  const bool half_height = component.mcu_height() < mcu_height_;
   if (!half_width && !half_height) return samples(component, y);
-  const std::size_t count = std::size_t{columns_} * 8;
+  const std::size_t count = std::size_t{columns_} * component.mcu_width();
   std::uint8_t* const out = upsampled_[index].data();
   if (!half_height) {
     upsample_horizontally(samples(component, y) - 1, count, out);
@@ -238,8 +257,9 @@ const std::uint8_t* StripDecoder::whole_row(std::size_t index, std::uint32_t y) 
 
 // The last row of MCUs that has samples for the image's row y.
 std::uint32_t StripDecoder::last_mcu_row_of(std::uint32_t y) const {
-  if (mcu_height_ == 8) return y / 8;
-  return std::min(y + 1, header_.height - 1U) / mcu_height_;
+  const Component& last = components_[header_.components.size() - 1];
+  if (last.mcu_height() == mcu_height_) return y / mcu_height_;
+  return std::min(y + 1, height_ - 1) / mcu_height_;
 }
 
 const std::uint8_t* StripDecoder::next_row() {

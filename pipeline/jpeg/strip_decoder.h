@@ -28,8 +28,9 @@ class StripDecoder {
   bool open(std::span<const std::byte> jpeg);
   const JpegHeader& header() const { return header_; }  // of the opened image
 
-  // Starts with the rows of `box`, which lies in the opened image. May be called again.
-  void begin(const CropBox& box);
+  // Starts with the rows of `box`, which lies in the image shrunk by `scale` (1, 2 or 4; sides are
+  // rounded up), as libjpeg shrinks it in the inverse DCT. May be called again.
+  void begin(const CropBox& box, std::uint32_t scale = 1);
   // The next row: [box.width, 3] RGB, good until the next call. nullptr: not for this decoder.
   const std::uint8_t* next_row();
 
@@ -39,15 +40,19 @@ class StripDecoder {
 
   struct Component {
     std::uint32_t horizontal = 1, vertical = 1;               // blocks in an MCU
+    std::uint32_t size = 8;                                   // samples of a block across and down
     std::uint32_t width = 0, height = 0;                      // samples that the image has
     alignas(16) std::array<std::int16_t, 64> quantization{};  // by row
     std::size_t tiles = 0;                                    // of a row of blocks of the strip
     std::size_t stride = 0;             // bytes from one row of samples to the next
-    std::vector<std::uint8_t> samples;  // [kRingRows * 8 * vertical, stride]
+    std::vector<std::uint8_t> samples;  // [kRingRows * vertical * size, stride]
+    std::uint32_t mcu_width() const { return horizontal * size; }  // samples
+    std::uint32_t mcu_height() const { return vertical * size; }
   };
 
   bool prepare_components();
   bool prepare_codes();
+  void prepare_scale(std::uint32_t scale);
   void prepare_strip();
   bool decode_group();
   bool transform(const std::int16_t* tiles, std::uint32_t mcu_row);
@@ -65,7 +70,8 @@ class StripDecoder {
   std::array<bool, 4> dc_known_{}, ac_known_{};
   Scan scan_;
   std::array<ScanStream, 2> streams_;
-  std::uint32_t mcu_width_ = 8, mcu_height_ = 8;  // pixels
+  std::uint32_t mcu_width_ = 8, mcu_height_ = 8;  // pixels of the shrunken image
+  std::uint32_t width_ = 0, height_ = 0;          // of it
   std::array<Component, kMaxComponents> components_;
 
   CropBox box_;

@@ -71,7 +71,7 @@ def main():
                 file.write(jpeg)
                 file.flush()
                 for case in cases:
-                    command = [program, file.name] + [str(number) for number in case]
+                    command = [program, file.name] + [str(number) for number in case] + ["1"]
                     ours = numpy.frombuffer(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout,
                                             numpy.uint8).reshape(case[-1], case[-1], 3)
                     theirs = expected(jpeg, case)

@@ -264,6 +264,14 @@ TEST(Config, checks_settings_that_have_to_fit_each_other) {
               ElementsAre("x.yaml:4:20: evaluate.resize is 100: the centre crop needs at least "
                           "data.image_size, which "
                           "is 224"));
+  EXPECT_THAT(mistakes_after_minimal("evaluate: {resize: 100, crop: none}\n"),
+              ::testing::IsEmpty());
+  EXPECT_THAT(mistakes_after_minimal("  crop: resize-random-crop\n  resize: 200\n"),
+              ElementsAre("x.yaml:5:11: data.resize is 200: the random crop needs at least "
+                          "data.image_size, which is 224"));
+  EXPECT_THAT(mistakes_after_minimal("  crop: resize\n"),
+              ElementsAre("x.yaml:4:9: data.crop is 'resize': expected one of inception, "
+                          "resize-random-crop"));
   EXPECT_THAT(
       mistakes_after_minimal("metrics: {prometheus: '9400'}\n"),
       ElementsAre("x.yaml:4:23: metrics.prometheus is '9400': expected an address such as :9400 or "

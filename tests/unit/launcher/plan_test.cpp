@@ -200,6 +200,39 @@ TEST(Plan, resolves_the_evaluation) {
   EXPECT_EQ(plan.evaluate_every, 390u);
 }
 
+TEST(Plan, evaluates_the_whole_image_when_nothing_is_to_be_cropped) {
+  const RunPlan plan =
+      make_plan(config_with({"evaluate.split=test", "evaluate.crop=none", "evaluate.resize=300"}),
+                kThousands, DatasetFacts{500, 1000, 500}, topology(2, 1, 8));
+  EXPECT_EQ(plan.evaluation_resize, 0u);
+}
+
+TEST(Plan, the_run_is_given_the_crop_and_the_filter) {
+  const auto settings_with = [](std::vector<std::string> overrides) {
+    const auto config = config_with(overrides);
+    return settings_of(config.config,
+                       make_plan(config, kThousands, std::nullopt, topology(1, 1, 8)));
+  };
+  const auto usual = settings_with({"data.crop_area_min=0.25", "data.flip=false"});
+  const auto& inception = std::get<pipeline::InceptionCropOptions>(usual.crop);
+  EXPECT_EQ(inception.area_min, 0.25);
+  EXPECT_FALSE(inception.flip);
+  EXPECT_EQ(inception.filter, pipeline::ResizeFilter::kTriangle);
+  EXPECT_EQ(usual.evaluation.filter, pipeline::ResizeFilter::kTriangle);
+
+  const auto transfer = settings_with(
+      {"data.crop=resize-random-crop", "data.image_size=128", "data.antialias=false"});
+  const auto& resized = std::get<pipeline::ResizeCropOptions>(transfer.crop);
+  EXPECT_EQ(resized.resize, 160u);
+  EXPECT_TRUE(resized.flip);
+  EXPECT_EQ(resized.filter, pipeline::ResizeFilter::kBilinear);
+  EXPECT_EQ(transfer.evaluation.filter, pipeline::ResizeFilter::kBilinear);
+
+  const auto uncut =
+      settings_with({"data.crop=resize-random-crop", "data.image_size=128", "data.resize=128"});
+  EXPECT_EQ(std::get<pipeline::ResizeCropOptions>(uncut.crop).resize, 128u);
+}
+
 TEST(Plan, the_run_is_given_the_numbers_of_the_plan) {
   const auto config =
       config_with({"model.precision=bf16", "optimizer.accumulate=2", "evaluate.split=test"});

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 
@@ -72,6 +73,83 @@ TEST(InceptionCrop, of_one_pixel_is_that_pixel) {
     const ImagePlan plan = inception_crop(1, 1, 8, {}, RandomStream(1, 0, record));
     EXPECT_EQ(plan.crop, (CropBox{0, 0, 1, 1}));
   }
+}
+
+TEST(ResizeRandomCrop, takes_a_square_of_the_squared_image_wherever_it_fits) {
+  std::array<int, 33> seen_x{}, seen_y{};
+  std::array<int, 2> flips{};
+  const int draws = 33'000;
+  double product = 0;
+  for (std::uint64_t record = 0; record < draws; ++record) {
+    const ImagePlan plan =
+        resize_random_crop(500, 375, 128, {.resize = 160}, RandomStream(1, 0, record));
+    EXPECT_EQ(plan.crop, (CropBox{0, 0, 500, 375}));
+    EXPECT_EQ(plan.resized_width, 160U);
+    EXPECT_EQ(plan.resized_height, 160U);
+    ASSERT_LE(plan.offset_x, 32U);
+    ASSERT_LE(plan.offset_y, 32U);
+    ++seen_x[plan.offset_x];
+    ++seen_y[plan.offset_y];
+    ++flips[plan.flip ? 1 : 0];
+    product += (plan.offset_x - 16.0) * (plan.offset_y - 16.0);
+  }
+  // 1000 of each expected, with a standard deviation of 31.
+  for (const int times : seen_x) EXPECT_NEAR(times, 1000, 160);
+  for (const int times : seen_y) EXPECT_NEAR(times, 1000, 160);
+  EXPECT_NEAR(flips[1], draws / 2, 460);
+  // Independent of each other: the variance of an offset is 90.7, of the mean product 0.5 squared.
+  EXPECT_NEAR(product / draws, 0, 2.5);
+}
+
+TEST(ResizeRandomCrop, is_a_function_of_the_stream) {
+  const auto plan = [&](std::uint64_t record) {
+    return resize_random_crop(64, 64, 480, {.resize = 512}, RandomStream(9, 4, record));
+  };
+  EXPECT_EQ(plan(17).offset_x, plan(17).offset_x);
+  EXPECT_EQ(plan(17).offset_y, plan(17).offset_y);
+  EXPECT_EQ(plan(17).flip, plan(17).flip);
+  int differ = 0;
+  for (std::uint64_t record = 0; record < 20; ++record) {
+    differ += plan(record).offset_x != plan(record + 1).offset_x ? 1 : 0;
+  }
+  EXPECT_GT(differ, 10);
+}
+
+TEST(ResizeRandomCrop, can_go_without_flip_and_without_crop) {
+  for (std::uint64_t record = 0; record < 100; ++record) {
+    const ImagePlan plan =
+        resize_random_crop(70, 40, 128, {.resize = 128, .flip = false}, RandomStream(1, 0, record));
+    EXPECT_EQ(plan.offset_x, 0U);
+    EXPECT_EQ(plan.offset_y, 0U);
+    EXPECT_FALSE(plan.flip);
+  }
+}
+
+TEST(HyperRule, goes_by_the_area_of_the_image) {
+  const ResizeAndCrop small{160, 128}, large{512, 480};
+  EXPECT_EQ(hyper_rule_sizes(32, 32), small);
+  EXPECT_EQ(hyper_rule_sizes(95, 97), small);  // 9215 of 9216
+  EXPECT_EQ(hyper_rule_sizes(96, 96), large);
+  EXPECT_EQ(hyper_rule_sizes(224, 224), large);
+  EXPECT_EQ(hyper_rule_sizes(65'536, 65'536), large);
+}
+
+TEST(HyperRule, has_a_resize_for_every_crop) {
+  EXPECT_EQ(hyper_rule_resize(128), 160U);
+  EXPECT_EQ(hyper_rule_resize(384), 448U);
+  EXPECT_EQ(hyper_rule_resize(480), 512U);
+  EXPECT_EQ(hyper_rule_resize(224), 256U);
+  EXPECT_EQ(hyper_rule_resize(32), 37U);  // 36.57
+}
+
+TEST(SquareResize, keeps_all_of_the_image_but_not_its_aspect) {
+  const ImagePlan plan = square_resize(500, 375, 480);
+  EXPECT_EQ(plan.crop, (CropBox{0, 0, 500, 375}));
+  EXPECT_EQ(plan.resized_width, 480U);
+  EXPECT_EQ(plan.resized_height, 480U);
+  EXPECT_EQ(plan.offset_x, 0U);
+  EXPECT_EQ(plan.offset_y, 0U);
+  EXPECT_FALSE(plan.flip);
 }
 
 TEST(CentreCrop, resizes_the_short_side_and_keeps_the_middle) {
