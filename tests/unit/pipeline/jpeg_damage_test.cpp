@@ -163,28 +163,12 @@ TEST(JpegDecoder, tells_good_samples_from_bad_ones) {
   EXPECT_GE(bad, 22);
 }
 
-// Of the segments that define tables, all with this code removed.
-std::vector<std::byte> without_segments(const std::vector<std::byte>& jpeg, std::uint8_t code) {
-  std::vector<std::byte> out(jpeg.begin(), jpeg.begin() + 2);
-  std::size_t at = 2;
-  while (jpeg[at + 1] != std::byte{0xDA}) {
-    const auto length = std::to_integer<std::size_t>(jpeg[at + 2]) << 8 |
-                        std::to_integer<std::size_t>(jpeg[at + 3]);
-    const auto segment = std::span(jpeg).subspan(at, length + 2);
-    if (jpeg[at + 1] != std::byte{code}) out.insert(out.end(), segment.begin(), segment.end());
-    at += length + 2;
-  }
-  out.insert(out.end(), jpeg.begin() + static_cast<std::ptrdiff_t>(at), jpeg.end());
-  return out;
-}
-
 TEST(JpegDecoder, never_takes_the_tables_of_the_image_before) {
-  constexpr std::uint8_t kQuantisation = 0xDB, kHuffman = 0xC4;
   JpegDecoder decoder, fresh;
   const auto jpeg = picture_file(40, 30);
   // libjpeg-turbo has the standard Huffman tables for files without any, and no other ones.
-  const auto no_huffman = without_segments(jpeg, kHuffman);
-  const auto no_quantisation = without_segments(jpeg, kQuantisation);
+  const auto no_huffman = without_segments(jpeg, kHuffmanTables);
+  const auto no_quantisation = without_segments(jpeg, kQuantisationTables);
   const RgbImage expected = decode_full(fresh, no_huffman);
   auto others = with(3, 2, 2);
   others.progressive = true;  // its Huffman tables are made for it

@@ -56,6 +56,24 @@ inline std::string failure(JpegDecoder& decoder, std::span<const std::byte> jpeg
   return "no error";
 }
 
+constexpr std::uint8_t kQuantisationTables = 0xDB, kHuffmanTables = 0xC4;  // segment codes
+
+// Of the segments that define tables, all with this code removed.
+inline std::vector<std::byte> without_segments(const std::vector<std::byte>& jpeg,
+                                               std::uint8_t code) {
+  std::vector<std::byte> out(jpeg.begin(), jpeg.begin() + 2);
+  std::size_t at = 2;
+  while (jpeg[at + 1] != std::byte{0xDA}) {
+    const auto length = std::to_integer<std::size_t>(jpeg[at + 2]) << 8 |
+                        std::to_integer<std::size_t>(jpeg[at + 3]);
+    const auto segment = std::span(jpeg).subspan(at, length + 2);
+    if (jpeg[at + 1] != std::byte{code}) out.insert(out.end(), segment.begin(), segment.end());
+    at += length + 2;
+  }
+  out.insert(out.end(), jpeg.begin() + static_cast<std::ptrdiff_t>(at), jpeg.end());
+  return out;
+}
+
 struct Form {
   const char* name;
   JpegOptions options;
