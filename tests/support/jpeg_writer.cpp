@@ -38,6 +38,7 @@ std::vector<std::byte> write_jpeg(std::span<const std::uint8_t> pixels, std::uin
                                                   : JCS_CMYK;
   jpeg_set_defaults(&info);
   if (options.ycck) jpeg_set_colorspace(&info, JCS_YCCK);
+  if (options.rgb) jpeg_set_colorspace(&info, JCS_RGB);
   jpeg_set_quality(&info, options.quality, TRUE);
   for (int i = 0; i < info.num_components; ++i) {
     const bool full = i == 0 || i == 3;  // luma, black
@@ -45,6 +46,7 @@ std::vector<std::byte> write_jpeg(std::span<const std::uint8_t> pixels, std::uin
     info.comp_info[i].v_samp_factor = full ? options.vertical : 1;
   }
   info.restart_interval = options.restart_interval;
+  info.optimize_coding = options.optimized;
   info.arith_code = options.arithmetic;
   if (options.components == 4) info.write_Adobe_marker = options.adobe_marker;
   if (options.progressive) jpeg_simple_progression(&info);

@@ -15,6 +15,8 @@ struct JpegOptions {
   bool progressive = false;
   bool arithmetic = false;
   unsigned restart_interval = 0;  // MCUs; 0: none
+  bool optimized = false;         // Huffman tables made for the picture
+  bool rgb = false;               // of RGB: stored so, with Adobe's marker
   bool ycck = false;              // of CMYK: stored as YCCK
   bool adobe_marker = true;       // of CMYK: without it the ink is not inverted
 };
