@@ -1,8 +1,11 @@
 // Through libjpeg, whose errors end the test program: it is asked for nothing that may fail.
 #include "tests/support/jpeg_writer.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 // After cstdio, which it needs.
@@ -14,6 +17,13 @@ namespace {
 [[noreturn]] void on_error(j_common_ptr info) {
   info->err->output_message(info);
   std::abort();
+}
+
+// What jpeg_mem_dest() allocated, which it frees.
+std::vector<std::byte> owned(unsigned char* buffer, std::size_t bytes) {
+  const std::unique_ptr<unsigned char, decltype(&std::free)> owner(buffer, &std::free);
+  const auto* begin = reinterpret_cast<const std::byte*>(buffer);
+  return {begin, begin + bytes};
 }
 
 }  // namespace
@@ -57,9 +67,43 @@ std::vector<std::byte> write_jpeg(std::span<const std::uint8_t> pixels, std::uin
   }
   jpeg_finish_compress(&info);
   jpeg_destroy_compress(&info);
-  const std::unique_ptr<unsigned char, decltype(&std::free)> owner(buffer, &std::free);
-  const auto* begin = reinterpret_cast<const std::byte*>(buffer);
-  return {begin, begin + bytes};
+  return owned(buffer, bytes);
+}
+
+std::vector<std::byte> write_coefficients(std::span<const std::int16_t> coefficients,
+                                          std::uint32_t columns, std::uint32_t rows,
+                                          std::span<const std::uint8_t, 64> quantization) {
+  if (coefficients.size() != std::size_t{64} * columns * rows) {
+    throw std::invalid_argument("coefficients of another size");
+  }
+  jpeg_compress_struct info{};
+  jpeg_error_mgr errors{};
+  info.err = jpeg_std_error(&errors);
+  errors.error_exit = on_error;
+  jpeg_create_compress(&info);
+  unsigned char* buffer = nullptr;
+  unsigned long bytes = 0;
+  jpeg_mem_dest(&info, &buffer, &bytes);
+  info.image_width = 8 * columns;
+  info.image_height = 8 * rows;
+  info.input_components = 1;
+  info.in_color_space = JCS_GRAYSCALE;
+  jpeg_set_defaults(&info);
+  std::array<unsigned, 64> table;
+  std::copy(quantization.begin(), quantization.end(), table.begin());
+  jpeg_add_quant_table(&info, 0, table.data(), 100, TRUE);
+  auto* common = reinterpret_cast<j_common_ptr>(&info);
+  jvirt_barray_ptr blocks =
+      info.mem->request_virt_barray(common, JPOOL_IMAGE, FALSE, columns, rows, 1);
+  jpeg_write_coefficients(&info, &blocks);
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    const JBLOCKARRAY line = info.mem->access_virt_barray(common, blocks, row, 1, TRUE);
+    std::memcpy(line[0], coefficients.data() + std::size_t{64} * columns * row,
+                columns * sizeof(JBLOCK));
+  }
+  jpeg_finish_compress(&info);
+  jpeg_destroy_compress(&info);
+  return owned(buffer, bytes);
 }
 
 std::vector<std::uint8_t> test_picture(std::uint32_t width, std::uint32_t height, int components,

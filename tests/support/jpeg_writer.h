@@ -25,6 +25,11 @@ struct JpegOptions {
 std::vector<std::byte> write_jpeg(std::span<const std::uint8_t> pixels, std::uint32_t width,
                                   std::uint32_t height, const JpegOptions& options = {});
 
+// A grey file of these quantised coefficients, [rows, columns, 64] by row: at most 1023 either way.
+std::vector<std::byte> write_coefficients(std::span<const std::int16_t> coefficients,
+                                          std::uint32_t columns, std::uint32_t rows,
+                                          std::span<const std::uint8_t, 64> quantization);
+
 // A picture with edges, gradients and colour noise, [height, width, components]; a function of
 // `seed`.
 std::vector<std::uint8_t> test_picture(std::uint32_t width, std::uint32_t height,
