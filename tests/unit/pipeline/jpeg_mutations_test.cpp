@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "tests/support/jpeg_crafted.h"
 #include "tests/support/jpeg_ways.h"
 #include "tests/unit/pipeline/jpeg_strip_forms.h"
 
@@ -215,6 +216,25 @@ RC_GTEST_PROP(DamagedJpeg, gives_the_same_pixels_by_all_ways_or_an_error, ()) {
     const auto result = ways.compare(damaged, choice, kMaxPixels);
     if (result.broken != nullptr) RC_FAIL(result.broken);
   }
+}
+
+// Bits at random under a sound header: blocks of any length, levels that overflow, intervals that
+// end anywhere. Crops near the top are whole before the bits go wrong.
+TEST(DamagedJpeg, of_random_bits_gives_the_same_pixels_by_all_ways_or_an_error) {
+  std::mt19937 random(6);
+  JpegWays ways;
+  Counts counts;
+  for (int i = 0; i < 20000; ++i) {
+    Bytes bytes(test::kCraftedHeader + below(random, 600));
+    for (auto& one : bytes) one = static_cast<std::uint8_t>(below(random, 256));
+    if (i % 4 != 0) bytes[3] = 0;  // no restarts
+    if (i % 2 == 0) bytes[5] = static_cast<std::uint8_t>(bytes[5] % 8);
+    if (i % 3 != 0) bytes[4] = 0;  // blocks end soon
+    const auto result = ways.compare(test::crafted_jpeg(bytes), below(random, 1 << 20), kMaxPixels);
+    counts.add(result);
+    ASSERT_EQ(result.broken, nullptr) << result.broken << ": " << i;
+  }
+  EXPECT_GT(counts.both, 2000);
 }
 
 }  // namespace
