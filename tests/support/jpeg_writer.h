@@ -15,6 +15,8 @@ struct JpegOptions {
   bool progressive = false;
   bool arithmetic = false;
   unsigned restart_interval = 0;  // MCUs; 0: none
+  bool optimized = false;         // Huffman tables made for the picture
+  bool rgb = false;               // of RGB: stored so, with Adobe's marker
   bool ycck = false;              // of CMYK: stored as YCCK
   bool adobe_marker = true;       // of CMYK: without it the ink is not inverted
 };
@@ -22,6 +24,11 @@ struct JpegOptions {
 // `pixels` [height, width, components] uint8.
 std::vector<std::byte> write_jpeg(std::span<const std::uint8_t> pixels, std::uint32_t width,
                                   std::uint32_t height, const JpegOptions& options = {});
+
+// A grey file of these quantised coefficients, [rows, columns, 64] by row: at most 1023 either way.
+std::vector<std::byte> write_coefficients(std::span<const std::int16_t> coefficients,
+                                          std::uint32_t columns, std::uint32_t rows,
+                                          std::span<const std::uint8_t, 64> quantization);
 
 // A picture with edges, gradients and colour noise, [height, width, components]; a function of
 // `seed`.

@@ -1,10 +1,10 @@
 // Huffman tables: the fewest bits, never more than sixteen, never all ones; and what is no table.
-#include "pipeline/jpeg/huffman.h"
-
 #include <gtest/gtest.h>
 
 #include <numeric>
 #include <utility>
+
+#include "pipeline/jpeg/huffman.h"
 
 namespace bit::pipeline {
 namespace {

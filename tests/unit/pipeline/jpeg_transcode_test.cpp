@@ -9,9 +9,9 @@
 #include <string>
 #include <string_view>
 
+#include "pipeline/convert/jpeg_symbols.h"
 #include "pipeline/jpeg/entropy.h"
 #include "pipeline/jpeg/header.h"
-#include "pipeline/convert/jpeg_symbols.h"
 #include "tests/unit/pipeline/jpeg_forms.h"
 
 namespace bit::pipeline {
