@@ -43,7 +43,7 @@ TEST(InverseDct, gives_a_flat_block_an_eighth_of_its_constant_coefficient) {
       }
       Bytes out(8 * kTileRow);
       ASSERT_TRUE(
-          inverse_dct(tile.values.data(), 1, table_of(1).values.data(), out.data(), kTileRow));
+          inverse_dct(tile.values.data(), 1, table_of(1).values.data(), 8, out.data(), kTileRow));
       for (std::size_t i = 0; i < out.size(); ++i) {
         const int dc = constant + static_cast<int>(i % kTileRow / 8);
         const int expected = std::clamp(128 + ((dc + 4) >> 3), 0, 255);  // halves go up
@@ -61,8 +61,8 @@ TEST(InverseDct, leaves_a_first_row_of_14_bits_to_libjpeg) {
           std::array<Tile, 3> tiles;
           tiles[block / kTileBlocks].at(block % kTileBlocks, i) = coefficient;
           Bytes out(8 * 3 * kTileRow);
-          return inverse_dct(tiles[0].values.data(), 3, table_of(factor).values.data(), out.data(),
-                             3 * kTileRow);
+          return inverse_dct(tiles[0].values.data(), 3, table_of(factor).values.data(), 8,
+                             out.data(), 3 * kTileRow);
         };
         ASSERT_TRUE(accepted(8191, 1)) << target << " " << i;
         ASSERT_TRUE(accepted(-8191, 1)) << target << " " << i;

@@ -1,28 +1,11 @@
-// Counts what operator new is asked for while a loader runs: a program of its own, since the
-// operator is replaced. libjpeg's own memory (malloc) is not counted.
+// What a loader takes from the heap while it runs, libjpeg included: nothing.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <new>
 
+#include "tests/unit/pipeline/heap_watch.h"
 #include "tests/unit/pipeline/loader_fixture.h"
-
-namespace {
-
-std::atomic<std::uint64_t> allocations = 0;
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace bit::pipeline {
 namespace {
@@ -42,11 +25,11 @@ class LoaderAllocationsTest : public LoaderTest {
     Loader loader(data, order, plan(), some);
     int quiet = 0, epochs = 0;
     for (; epochs < kMostEpochs && quiet < kQuietEpochs; ++epochs) {
-      const std::uint64_t before = allocations;
+      const std::size_t before = test::heap_allocations();
       for (std::uint64_t batch = 0; batch < kEpochBatches; ++batch) {
         ASSERT_NE(loader.next(), nullptr);
       }
-      quiet = allocations == before ? quiet + 1 : 0;
+      quiet = test::heap_allocations() == before ? quiet + 1 : 0;
     }
     EXPECT_EQ(quiet, kQuietEpochs) << "of " << epochs << " epochs";
   }
