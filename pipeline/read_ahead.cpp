@@ -102,7 +102,8 @@ bool ReadAhead::plan_batch(std::uint64_t n) {
 // one is queued. The others wait until the decoder threads work on the last slots of the batch:
 // they would take the cores from them.
 bool ReadAhead::queue_first_reads() {
-  const auto others = std::ranges::stable_partition(first_reads_, &Read::due).begin();
+  const auto others = std::stable_partition(first_reads_.begin(), first_reads_.end(),
+                                            [](const Read* read) { return read->due; });
   const auto queue_one = [&](Read* read) { return queue(*read); };
   if (!std::all_of(first_reads_.begin(), others, queue_one)) return false;
   {
