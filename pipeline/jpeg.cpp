@@ -22,7 +22,7 @@ static_assert(StripDecoder::kRowPadding >= RowResizer::kRowPadding &&
 // there is none: then false.
 template <typename Decoder, typename Use>
 bool read_rows(Decoder& decoder, const CropBox& box, std::uint32_t shrink, Use use) {
-  decoder.begin(box, shrink);
+  if (!decoder.begin(box, shrink)) return false;
   for (std::uint32_t y = 0; y < box.height; ++y) {
     const std::uint8_t* row = decoder.next_row();
     if (row == nullptr) return false;

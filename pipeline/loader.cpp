@@ -66,7 +66,7 @@ struct Loader::Impl {
 
   void decode_slots();
   void fill(const SlotClaim& claim, SlotDecoder& decoder);
-  void use_planned(const SlotClaim& claim, const ReadAhead::Found& found, SlotDecoder& decoder);
+  void use_planned(const SlotClaim& claim, std::span<const std::byte> framed, SlotDecoder& decoder);
   void replace(const SlotClaim& claim, BadRecord bad, SlotDecoder& decoder);
   void pad(BatchPlace& place, std::uint32_t slot) const;
   BadRecord bad_record(const SlotClaim& claim, std::uint64_t record, std::string_view key,
@@ -160,10 +160,10 @@ void Loader::Impl::fill(const SlotClaim& claim, SlotDecoder& decoder) {
   BatchPlace& place = ring.place(claim.batch);
   place.bad_records[claim.slot].clear();
   if (claim.sample.record == kPadding) return pad(place, claim.slot);
-  const auto found = ahead.find(claim.sample);
-  if (!found) throw std::logic_error("a slot was claimed before its record arrived");
+  const auto framed = ahead.find(claim.sample);
+  if (!framed) throw std::logic_error("a slot was claimed before its record arrived");
   try {
-    use_planned(claim, *found, decoder);
+    use_planned(claim, *framed, decoder);
   } catch (const DataError& error) {
     replace(claim, bad_record(claim, claim.sample.record, decoder.key(), error.what()), decoder);
   }
@@ -171,14 +171,16 @@ void Loader::Impl::fill(const SlotClaim& claim, SlotDecoder& decoder) {
   ahead.give_back(claim.sample);
 }
 
-void Loader::Impl::use_planned(const SlotClaim& claim, const ReadAhead::Found& found,
+// From the cache even when it was read too, before the cache had it.
+void Loader::Impl::use_planned(const SlotClaim& claim, std::span<const std::byte> framed,
                                SlotDecoder& decoder) {
   const Sample& sample = claim.sample;
   BatchPlace& place = ring.place(claim.batch);
-  if (!found.cached) {
-    return decoder.decode(sample.record, found.framed, sample, place, claim.slot);
+  const CachedImage* cached = cache.find(sample.record);
+  if (cached == nullptr) {
+    return decoder.decode(sample.record, framed, sample, place, claim.slot);
   }
-  decoder.decode(*cache.find(sample.record), sample, place, claim.slot);
+  decoder.decode(*cached, sample, place, claim.slot);
   ++images_from_cache;
 }
 

@@ -10,7 +10,7 @@ struct LoaderCounters {
   // Since the loader started, or between two readings (since()).
   double seconds = 0;
   std::uint64_t images = 0;
-  std::uint64_t images_from_cache = 0;  // of those, not read
+  std::uint64_t images_from_cache = 0;  // of those
   std::uint64_t pixels = 0;             // of the decoded images, before their crop
   std::uint64_t bytes_read = 0;
   std::uint64_t bytes_dropped = 0;   // of those, from the page cache

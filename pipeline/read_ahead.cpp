@@ -102,7 +102,8 @@ bool ReadAhead::plan_batch(std::uint64_t n) {
 // one is queued. The others wait until the decoder threads work on the last slots of the batch:
 // they would take the cores from them.
 bool ReadAhead::queue_first_reads() {
-  const auto others = std::ranges::stable_partition(first_reads_, &Read::due).begin();
+  const auto others = std::stable_partition(first_reads_.begin(), first_reads_.end(),
+                                            [](const Read* read) { return read->due; });
   const auto queue_one = [&](Read* read) { return queue(*read); };
   if (!std::all_of(first_reads_.begin(), others, queue_one)) return false;
   {
@@ -239,14 +240,14 @@ void ReadAhead::read() {
   }
 }
 
-std::optional<ReadAhead::Found> ReadAhead::find(const Sample& sample) const {
+std::optional<std::span<const std::byte>> ReadAhead::find(const Sample& sample) const {
   const std::lock_guard lock(mutex_);
   const auto chunk = chunks_.find(sample.chunk);
   if (chunk == chunks_.end()) return {};
   const std::vector<Read>& reads = chunk->second.reads;
   const auto after = std::ranges::upper_bound(reads, sample.record, {}, &Read::first_record);
   if (after == reads.begin() || sample.record - (after - 1)->first_record >= (after - 1)->records) {
-    if (cache_.find(sample.record) != nullptr) return Found{.cached = true, .framed = {}};
+    if (cache_.find(sample.record) != nullptr) return std::span<const std::byte>();
     throw std::logic_error("record " + std::to_string(sample.record) + " is not in chunk " +
                            std::to_string(sample.chunk));
   }
@@ -255,7 +256,7 @@ std::optional<ReadAhead::Found> ReadAhead::find(const Sample& sample) const {
   const storage::RecordLocation location = dataset_.location(sample.record);
   const std::uint64_t begin = std::min(location.offset - read.offset, read.arrived);
   const std::uint64_t end = std::min(begin + location.bytes, read.arrived);
-  return Found{.cached = false, .framed = {read.buffer.data.get() + begin, end - begin}};
+  return std::span<const std::byte>(read.buffer.data.get() + begin, end - begin);
 }
 
 void ReadAhead::give_back(const Sample& sample) {

@@ -51,13 +51,9 @@ class ReadAhead {
   void start(std::function<void()> arrived);
 
   // The record of `sample`; nullopt: it has not arrived. The bytes, framing included and fewer if
-  // the shard ends within, stay until give_back(sample). Throws std::logic_error for a record that
-  // was not planned.
-  struct Found {
-    bool cached = false;  // it is not read: the cache has it
-    std::span<const std::byte> framed;
-  };
-  std::optional<Found> find(const Sample& sample) const;
+  // the shard ends within, stay until give_back(sample); none when the cache has it. Throws
+  // std::logic_error for a record that was not planned.
+  std::optional<std::span<const std::byte>> find(const Sample& sample) const;
   // The slot of `sample` is filled.
   void give_back(const Sample& sample);
   // Batches before `oldest_incomplete` are complete.

@@ -263,7 +263,7 @@ std::uint32_t LibjpegDecoder::width() const { return session_->info.image_width;
 std::uint32_t LibjpegDecoder::height() const { return session_->info.image_height; }
 int LibjpegDecoder::components() const { return session_->info.num_components; }
 
-void LibjpegDecoder::begin(const CropBox& box, std::uint32_t shrink) {
+bool LibjpegDecoder::begin(const CropBox& box, std::uint32_t shrink) {
   const auto& info = session_->info;
   const std::uint32_t image_width = (info.image_width + shrink - 1) / shrink;
   // One column more on each side: upsampling of colour looks at its neighbours.
@@ -282,6 +282,7 @@ void LibjpegDecoder::begin(const CropBox& box, std::uint32_t shrink) {
   first_ = std::size_t{box.x - (right - info.output_width)} * components;
   width_ = box.width;
   rows_left_ = box.height;
+  return true;
 }
 
 const std::uint8_t* LibjpegDecoder::next_row() {

@@ -34,8 +34,8 @@ class LibjpegDecoder {
   int components() const;  // as it is stored: 1 (grey), 3, or 4 (CMYK, YCCK)
 
   // Starts with the rows of `box`, which lies in the opened image shrunk by `shrink` (1, 2 or 4;
-  // sides are rounded up). Once for each open().
-  void begin(const CropBox& box, std::uint32_t shrink = 1);
+  // sides are rounded up). Once for each open(). True: damage is an exception.
+  bool begin(const CropBox& box, std::uint32_t shrink = 1);
   // The next row: [box.width, 3] RGB, good until the next call. The image's memory is given back
   // with the last one.
   const std::uint8_t* next_row();

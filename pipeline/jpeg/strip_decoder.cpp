@@ -13,7 +13,6 @@ namespace bit::pipeline {
 namespace {
 
 constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;  // as in JpegDecoder
-constexpr std::uint32_t kMostScale = 4;
 constexpr std::size_t kLeftSlack = 64;  // bytes before a row of samples; keeps rows aligned
 constexpr std::size_t kAlignment = 64 / sizeof(std::int16_t);
 
@@ -75,12 +74,10 @@ bool StripDecoder::prepare_components() {
     Component& component = components_[c];
     component.horizontal = c == 0 ? across : 1;
     component.vertical = c == 0 ? down : 1;
-    // libjpeg-turbo upsamples components this narrow, even when they are shrunk, in another way.
-    if (c > 0 && across > 1 && header_.width <= 4 * kMostScale) return false;
     const auto& table = *header_.quantization[components[c].quantization];
     for (std::size_t i = 0; i < 64; ++i) component.quantization[kZigzag[i]] = table[i];
   }
-  return true;
+  return prepare_scale(1);
 }
 
 bool StripDecoder::prepare_codes() {
@@ -104,8 +101,9 @@ bool StripDecoder::prepare_codes() {
 }
 
 // Components keep the size of their blocks, or half of it, when they have fewer than the image
-// anyway (jdmaster.c, jpeg_calc_output_dimensions).
-void StripDecoder::prepare_scale(std::uint32_t scale) {
+// anyway (jdmaster.c, jpeg_calc_output_dimensions). False for an image so narrow that libjpeg-turbo
+// upsamples it in another way.
+bool StripDecoder::prepare_scale(std::uint32_t scale) {
   const std::uint32_t across = components_[0].horizontal, down = components_[0].vertical;
   const std::uint32_t size = 8 / scale;
   mcu_width_ = size * across;
@@ -121,12 +119,14 @@ void StripDecoder::prepare_scale(std::uint32_t scale) {
     }
     component.width = ceil_div(header_.width * component.mcu_width(), 8 * across);
     component.height = ceil_div(header_.height * component.mcu_height(), 8 * down);
+    if (component.mcu_width() < mcu_width_ && component.width <= 2) return false;
   }
+  return true;
 }
 
 // Where chroma is halved, upsampling looks at the neighbours of the crop.
-void StripDecoder::begin(const CropBox& box, std::uint32_t scale) {
-  prepare_scale(scale);
+bool StripDecoder::begin(const CropBox& box, std::uint32_t scale) {
+  if (!prepare_scale(scale)) return false;
   box_ = box;
   y_ = box.y;
   const Component& last_component = components_[header_.components.size() - 1];
@@ -147,6 +147,7 @@ void StripDecoder::begin(const CropBox& box, std::uint32_t scale) {
     find_restarts(scan_.coded, intervals, scan_.starts);
   }
   prepare_strip();
+  return true;
 }
 
 void StripDecoder::prepare_strip() {

@@ -29,8 +29,9 @@ class StripDecoder {
   const JpegHeader& header() const { return header_; }  // of the opened image
 
   // Starts with the rows of `box`, which lies in the image shrunk by `scale` (1, 2 or 4; sides are
-  // rounded up), as libjpeg shrinks it in the inverse DCT. May be called again.
-  void begin(const CropBox& box, std::uint32_t scale = 1);
+  // rounded up), as libjpeg shrinks it in the inverse DCT. May be called again. False: not for
+  // this decoder.
+  bool begin(const CropBox& box, std::uint32_t scale = 1);
   // The next row: [box.width, 3] RGB, good until the next call. nullptr: not for this decoder.
   const std::uint8_t* next_row();
 
@@ -52,7 +53,7 @@ class StripDecoder {
 
   bool prepare_components();
   bool prepare_codes();
-  void prepare_scale(std::uint32_t scale);
+  bool prepare_scale(std::uint32_t scale);
   void prepare_strip();
   bool decode_group();
   bool transform(const std::int16_t* tiles, std::uint32_t mcu_row);
