@@ -24,11 +24,17 @@ using test::HeapLimit;
 constexpr std::uint32_t kSize = 32;
 
 // A crop of more than half of the image, in both directions; mirrored.
-void decode_part(JpegDecoder& decoder, std::span<const std::byte> jpeg,
-                 std::span<std::uint8_t> out) {
+void decode_part(JpegDecoder& decoder, std::span<const std::byte> jpeg, std::span<std::uint8_t> out,
+                 std::uint32_t shrink = 1) {
   const ImageSize size = decoder.open(jpeg);
-  const CropBox crop{size.width / 5, size.height / 4, size.width * 3 / 5, size.height * 2 / 3};
-  decoder.decode({crop, kSize, kSize, 0, 0, true}, kSize, out);
+  ImagePlan plan{{size.width / 5, size.height / 4, size.width * 3 / 5, size.height * 2 / 3},
+                 kSize,
+                 kSize,
+                 0,
+                 0,
+                 true};
+  plan.shrink = shrink;
+  decoder.decode(plan, kSize, out);
 }
 
 std::vector<std::vector<std::byte>> files_of_all_forms() {
@@ -84,12 +90,14 @@ TEST_P(AllocationsOfJpeg, are_none_after_a_warm_up) {
   const auto files = files_of_all_forms();
   JpegDecoder decoder(GetParam());
   Bytes out(std::size_t{kSize} * kSize * 3);
-  for (const auto& jpeg : files) decode_part(decoder, jpeg, out);
+  for (const std::uint32_t shrink : {1U, 2U, 4U}) {
+    for (const auto& jpeg : files) decode_part(decoder, jpeg, out, shrink);
+  }
   for (int round = 0; round < 3; ++round) {
     for (std::size_t i = 0; i < files.size(); ++i) {
       const std::size_t index = round % 2 == 0 ? files.size() - 1 - i : i;
       const std::size_t before = heap_allocations();
-      decode_part(decoder, files[index], out);
+      decode_part(decoder, files[index], out, 1U << round);
       const std::size_t taken = heap_allocations() - before;
       EXPECT_EQ(taken, 0U) << kForms[index / 3].name << ", round " << round;
     }

@@ -18,16 +18,17 @@ enum class Change { kNone, kCutShort, kFlippedBit, kNoHuffmanTables, kNoQuantisa
 
 struct Image {
   Form form;
-  std::uint32_t width, height, side;  // the crop is a square in the middle
-  Change change;
-  std::uint32_t where;  // of the change, in thousandths of the file
+  std::uint32_t width = 1, height = 1, side = 1;  // the crop is a square in the middle
+  std::uint32_t shrink = 1;
+  Change change = Change::kNone;
+  std::uint32_t where = 0;  // of the change, in thousandths of the file
   std::vector<std::byte> jpeg;
 };
 
 std::ostream& operator<<(std::ostream& out, const Image& image) {
   return out << image.form.name << " " << image.width << "x" << image.height << ", crop "
-             << image.side << ", change " << static_cast<int>(image.change) << " at "
-             << image.where;
+             << image.side << ", shrink " << image.shrink << ", change "
+             << static_cast<int>(image.change) << " at " << image.where;
 }
 
 std::vector<std::byte> changed(std::vector<std::byte> jpeg, Change change, std::uint32_t where) {
@@ -55,6 +56,7 @@ Image any_image() {
   image.width = *rc::gen::inRange<std::uint32_t>(1, 120);
   image.height = *rc::gen::inRange<std::uint32_t>(1, 120);
   image.side = *rc::gen::inRange<std::uint32_t>(1, std::min(image.width, image.height) + 1);
+  image.shrink = *rc::gen::element(1U, 2U, 4U);
   image.change = *rc::gen::weightedElement<Change>({{3, Change::kNone},
                                                     {1, Change::kCutShort},
                                                     {2, Change::kFlippedBit},
@@ -80,7 +82,9 @@ Outcome outcome(JpegDecoder& decoder, const Image& image) {
     const std::uint32_t side = std::min({image.side, size.width, size.height});
     const CropBox crop{(size.width - side) / 2, (size.height - side) / 2, side, side};
     Outcome result{Bytes(std::size_t{side} * side * 3), ""};
-    decoder.decode({crop, side, side, 0, 0, false}, side, result.pixels);
+    ImagePlan plan{crop, side, side, 0, 0, false};
+    plan.shrink = image.shrink;
+    decoder.decode(plan, side, result.pixels);
     return result;
   } catch (const storage::DataError& error) {
     return {{}, error.what()};
