@@ -24,9 +24,10 @@ class JpegWays {
     const char* broken = nullptr;                          // what must not be
   };
 
-  // A square crop, a function of `choice` and of the image. Images of more than `max_pixels` are
-  // not decoded. Damage may be seen by one way and not by another, which need not look at it;
-  // where two give pixels, they are the same.
+  // A square crop, a function of `choice` and of the image, or all of it for each third choice.
+  // Images of more than `max_pixels` are not decoded. Damage may be seen by one way and not by
+  // another that need not look at it, but not of the whole; where two give pixels, they are the
+  // same.
   Result compare(std::span<const std::byte> jpeg, std::uint32_t choice, std::uint64_t max_pixels) {
     Result result;
     const bool known = strip_.open(jpeg);
@@ -40,14 +41,17 @@ class JpegWays {
       result.broken = "the strip has another size";
       return result;
     }
-    const pipeline::CropBox crop = crop_of(*size, choice);
+    const bool whole = choice % 3 == 0;
+    const pipeline::CropBox crop =
+        whole ? pipeline::CropBox{0, 0, size->width, size->height} : crop_of(*size, choice);
     const auto strip = known ? by_strip(crop) : std::nullopt;
-    const Pixels fastest = by(fastest_, crop);
-    const Pixels libjpeg = size_by_libjpeg ? by(libjpeg_, crop) : std::nullopt;
+    const Pixels fastest = by(fastest_, crop, whole);
+    const Pixels libjpeg = size_by_libjpeg ? by(libjpeg_, crop, whole) : std::nullopt;
     result.strip = strip.has_value();
     result.fastest = fastest.has_value();
     result.libjpeg = libjpeg.has_value();
     if (strip && libjpeg && *strip != *libjpeg) result.broken = "strip and libjpeg differ";
+    if (strip && !libjpeg && whole) result.broken = "strip does not see the damage";
     if (strip && strip != fastest) result.broken = "strip and the fastest way differ";
     if (!strip && fastest != libjpeg) result.broken = "libjpeg does not judge what strip refuses";
     return result;
@@ -68,7 +72,7 @@ class JpegWays {
   static pipeline::CropBox crop_of(pipeline::ImageSize size, std::uint32_t choice) {
     const std::uint32_t x = choice % size.width, y = choice / 7 % size.height;
     const std::uint32_t room = std::min(size.width - x, size.height - y);
-    const std::uint32_t side = choice % 3 == 0 ? room : 1 + choice / 5 % room;
+    const std::uint32_t side = 1 + choice / 5 % room;
     return {x, y, side, side};
   }
 
@@ -84,14 +88,15 @@ class JpegWays {
   }
 
   // Of the opened image, each pixel of the crop as it is.
-  static Pixels by(pipeline::JpegDecoder& decoder, const pipeline::CropBox& crop) {
-    std::vector<std::uint8_t> pixels(std::size_t{crop.width} * crop.width * 3);
+  static Pixels by(pipeline::JpegDecoder& decoder, const pipeline::CropBox& crop, bool whole) {
     try {
+      if (whole) return decoder.decode_full().pixels;
+      std::vector<std::uint8_t> pixels(std::size_t{crop.width} * crop.width * 3);
       decoder.decode({crop, crop.width, crop.width, 0, 0, false}, crop.width, pixels);
+      return pixels;
     } catch (const storage::DataError&) {
       return std::nullopt;
     }
-    return pixels;
   }
 
   // Used again for the next file, as the loader does.
