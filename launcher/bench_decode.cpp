@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -38,6 +39,10 @@ struct DecodeSettings {
   std::uint64_t limit = 1000;         // images held in memory
   std::uint32_t image_size = 224;
   unsigned threads = 1;
+  double crop_area_min = pipeline::InceptionCropOptions().area_min;
+  std::uint64_t batch = 128;
+  std::string decoder = "fastest";
+  BenchMode mode;
   double seconds = 10;
 };
 
@@ -93,8 +98,11 @@ Window decode_until(Clock::time_point deadline, std::span<const std::string> ima
 // One window of all threads, one decoder each.
 Window measure_window(const DecodeSettings& settings, double seconds,
                       std::span<const std::string> images,
-                      std::span<pipeline::JpegDecoder> decoders, std::atomic<std::uint64_t>& next) {
-  const auto plan = pipeline::training_plan(/*seed=*/0, settings.image_size, {});
+                      std::deque<pipeline::JpegDecoder>& decoders,
+                      std::atomic<std::uint64_t>& next) {
+  const auto plan = pipeline::training_plan(
+      /*seed=*/0, settings.image_size,
+      pipeline::InceptionCropOptions{.area_min = settings.crop_area_min});
   const auto start = Clock::now();
   const auto deadline =
       start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
@@ -171,19 +179,43 @@ int bench_decode(int argc, char** argv) {
       ->capture_default_str()
       ->check(positive());
   app.add_option("--threads", settings.threads)->capture_default_str()->check(positive());
+  app.add_option("--batch", settings.batch, "of what is compared with this; nothing depends on it")
+      ->capture_default_str()
+      ->check(positive());
+  app.add_option("--crop-area-min", settings.crop_area_min,
+                 "smallest share of the image that a crop covers")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0));
+  app.add_option("--decoder", settings.decoder,
+                 "fastest: our own where it knows the file; or libjpeg")
+      ->capture_default_str()
+      ->check(one_of({"fastest", "libjpeg"}));
+  add_mode(app, settings.mode);
   app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
       ->capture_default_str()
       ->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
   warn_of_threads(settings.threads);
+  apply_simd(settings.mode);
   const auto images = settings.data.empty() ? read_jpeg_folder(settings.images, settings.limit)
                                             : read_split(settings);
   if (images.empty()) {
     throw storage::DataError((settings.data.empty() ? settings.images : settings.data) +
                              ": no images");
   }
-  std::vector<pipeline::JpegDecoder> decoders(settings.threads);
+  const auto method = settings.decoder == "libjpeg" ? pipeline::JpegMethod::kLibjpeg
+                                                    : pipeline::JpegMethod::kFastest;
+  std::deque<pipeline::JpegDecoder> decoders;
+  for (unsigned i = 0; i < settings.threads; ++i) decoders.emplace_back(method);
   std::atomic<std::uint64_t> next = 0;
+  if (settings.mode.on_request) {
+    answer_requests([&](double seconds) {
+      const double cpu_before = cpu_seconds();
+      const Window window = measure_window(settings, seconds, images, decoders, next);
+      return MeasuredWindow{window.images, window.seconds, cpu_seconds() - cpu_before};
+    });
+    return kDone;
+  }
   const double window_seconds = std::min(kWindowSeconds, settings.seconds);
   measure_window(settings, window_seconds, images, decoders, next);  // warm-up
   std::vector<Window> windows;

@@ -33,6 +33,7 @@ struct LoaderSettings {
   std::uint64_t max_epochs = 0;  // 0: as many as the seconds hold
   bool in_order = false;
   bool bare_loop = false;
+  BenchMode mode;
   std::string cache = "none";
   std::string cache_memory = "4GiB";
 };
@@ -220,6 +221,22 @@ void add_options(CLI::App& app, LoaderSettings& settings) {
   app.add_flag(
       "--bare-loop", settings.bare_loop,
       "compare one decoder thread of the loader with a loop that only decodes and resizes");
+  add_mode(app, settings.mode);
+}
+
+// What the ring holds was decoded before the window began: it does not count.
+MeasuredWindow requested_window(pipeline::Loader& loader, const LoaderSettings& settings,
+                                double seconds) {
+  for (unsigned i = 0; i <= settings.prefetch; ++i) loader.next();
+  const Stopwatch watch;
+  const double cpu_before = cpu_seconds();
+  MeasuredWindow window;
+  while (window.seconds < seconds && loader.next() != nullptr) {
+    window.images += settings.batch;
+    window.seconds = watch.seconds();
+  }
+  window.cpu_seconds = cpu_seconds() - cpu_before;
+  return window;
 }
 
 pipeline::LoaderOptions options_of(const LoaderSettings& settings, std::uint64_t cache_limit,
@@ -254,6 +271,7 @@ int bench_loader(int argc, char** argv) {
     return kUsage;
   }
   warn_of_threads(settings.threads);
+  apply_simd(settings.mode);
 
   const Stopwatch opened;
   const auto dataset = open_split(settings.data, settings.split);
@@ -262,14 +280,18 @@ int bench_loader(int argc, char** argv) {
                                     .batch = settings.batch,
                                     .lanes = lanes,
                                     .window = window_of_lanes(0, lanes)});
-  const auto plan =
-      pipeline::training_plan(0, settings.image_size, {.area_min = settings.crop_area_min});
+  const auto plan = pipeline::training_plan(
+      0, settings.image_size, pipeline::InceptionCropOptions{.area_min = settings.crop_area_min});
   const auto options = options_of(settings, *cache_limit, order);
   if (settings.bare_loop) {
     report(settings, compare_with_bare_loop(dataset, order, plan, options, settings.seconds));
     return kDone;
   }
   pipeline::Loader loader(dataset, order, plan, options);
+  if (settings.mode.on_request) {
+    answer_requests([&](double seconds) { return requested_window(loader, settings, seconds); });
+    return kDone;
+  }
   report(settings, Measurement(loader, settings, opened).run());
   return kDone;
 }

@@ -1,13 +1,18 @@
 #include "launcher/bench_support.h"
 
 #include <fmt/format.h>
+#include <hwy/targets.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <cstdio>
 #include <fstream>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <thread>
 
 #include "launcher/words.h"
@@ -67,6 +72,36 @@ double cpu_seconds() {
     return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
   };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+void answer_requests(const std::function<MeasuredWindow(double)>& measure) {
+  for (std::string line; std::getline(std::cin, line);) {
+    double seconds = 0;
+    if (std::sscanf(line.c_str(), "go %lf", &seconds) != 1 || !(seconds > 0)) {
+      throw std::invalid_argument("'" + line + "' is not a request such as 'go 2.5'");
+    }
+    const MeasuredWindow window = measure(seconds);
+    const nlohmann::ordered_json answer = {{"images", window.images},
+                                           {"seconds", window.seconds},
+                                           {"cpu_seconds", window.cpu_seconds},
+                                           {"rss_bytes", rss_bytes()}};
+    fmt::print("{}\n", answer.dump());
+    std::fflush(stdout);
+  }
+}
+
+void add_mode(CLI::App& app, BenchMode& mode) {
+  app.add_flag("--on-request", mode.on_request,
+               "measure a window for each line 'go SECONDS' of standard input");
+  app.add_option("--simd", mode.simd, "best, or avx2 for no wider vectors than those")
+      ->capture_default_str()
+      ->check(one_of({"best", "avx2"}));
+}
+
+void apply_simd(const BenchMode& mode) {
+  if (mode.simd == "best") return;
+  // Better targets have lower bits; HWY_AVX2 and what is below it in speed stay.
+  hwy::DisableTargets(HWY_AVX2 - 1);
 }
 
 std::vector<std::string> read_jpeg_folder(const std::string& folder, std::uint64_t limit) {

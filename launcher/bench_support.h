@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,27 @@ double cpu_seconds();
 // The content of the first `limit` .jpg and .jpeg files in `folder` or below it, by path. Throws
 // storage::StorageError.
 std::vector<std::string> read_jpeg_folder(const std::string& folder, std::uint64_t limit);
+
+// What a benchmark handled in one window.
+struct MeasuredWindow {
+  std::uint64_t images = 0;
+  double seconds = 0;
+  double cpu_seconds = 0;
+};
+
+// For programs that measure several benchmarks by turns: answers each line "go SECONDS" of standard
+// input, until that ends, with one line: a JSON object of the window that `measure` then took and
+// of the memory held. Throws std::invalid_argument for any other line.
+void answer_requests(const std::function<MeasuredWindow(double seconds)>& measure);
+
+// Adds --on-request and --simd, which say how to measure.
+struct BenchMode {
+  bool on_request = false;
+  std::string simd = "best";
+};
+void add_mode(CLI::App& app, BenchMode& mode);
+// Vectors wider than AVX2's are not used from here on when `mode` says so.
+void apply_simd(const BenchMode& mode);
 
 class Stopwatch {
  public:

@@ -66,8 +66,7 @@ void SlotDecoder::decode_framed(std::uint64_t record, std::span<const std::byte>
   const ImageSize size = decoder_.open(example.encoded);
   cost_.pixels += std::uint64_t{size.width} * size.height;
   if (!decode_whole(record, example, size, planned, place.image(slot))) {
-    decoder_.decode(plan_(size.width, size.height, planned.epoch, planned.record),
-                    options_.image_size, place.image(slot));
+    decoder_.decode(plan(size, planned), options_.image_size, place.image(slot));
   }
   if (fresh && cache_.kind() == CacheKind::kEncoded) {
     if (auto room = cache_.reserve(record, 0, 0, {}, bytes)) {
@@ -77,6 +76,13 @@ void SlotDecoder::decode_framed(std::uint64_t record, std::span<const std::byte>
   }
   place.records[slot] = record;
   place.labels[slot].assign(example.labels.begin(), example.labels.end());
+}
+
+// Images of the cache are whole; and no pixel may depend on what is in it.
+ImagePlan SlotDecoder::plan(ImageSize size, const Sample& planned) const {
+  ImagePlan plan = plan_(size.width, size.height, planned.epoch, planned.record);
+  if (cache_.kind() == CacheKind::kDecoded) plan.shrink = 1;
+  return plan;
 }
 
 void SlotDecoder::check_labels(std::span<const std::int32_t> labels) const {
@@ -141,13 +147,13 @@ bool SlotDecoder::decode_whole(std::uint64_t record, const storage::ImageExample
 // From a whole image with RowResizer::kRowPadding readable bytes behind it.
 void SlotDecoder::cut(const std::uint8_t* pixels, ImageSize size, const Sample& planned,
                       std::span<std::uint8_t> out) {
-  const ImagePlan plan = plan_(size.width, size.height, planned.epoch, planned.record);
-  const CropBox& crop = plan.crop;
+  const ImagePlan cutting = plan(size, planned);
+  const CropBox& crop = cutting.crop;
   if (crop.x > size.width || crop.width > size.width - crop.x || crop.y > size.height ||
       crop.height > size.height - crop.y) {
     throw std::invalid_argument("the crop is not inside the image");
   }
-  resizer_.begin(plan, options_.image_size, out);
+  resizer_.begin(cutting, options_.image_size, out);
   const CropBox& source = resizer_.source();
   for (std::uint32_t y = 0; y < source.height; ++y) {
     resizer_.push_row(pixels + (std::size_t{source.y + y} * size.width + source.x) * 3);

@@ -51,6 +51,7 @@ class SlotDecoder {
   void decode_framed(std::uint64_t record, std::span<const std::byte> framed, bool fresh,
                      const Sample& planned, BatchPlace& place, std::uint32_t slot);
   void check_labels(std::span<const std::int32_t> labels) const;
+  ImagePlan plan(ImageSize size, const Sample& planned) const;
   ImageSize kept_size(ImageSize size) const;
   bool decode_whole(std::uint64_t record, const storage::ImageExample& example, ImageSize size,
                     const Sample& planned, std::span<std::uint8_t> out);
