@@ -134,6 +134,30 @@ TEST(HyperRule, goes_by_the_area_of_the_image) {
   EXPECT_EQ(hyper_rule_sizes(65'536, 65'536), large);
 }
 
+TEST(MostShrink, leaves_two_pixels_across_and_down_for_each_of_the_output) {
+  const auto shrink = [](std::uint32_t width, std::uint32_t height, ResizeFilter filter) {
+    ImagePlan plan;
+    plan.crop = {0, 0, width, height};
+    plan.resized_width = plan.resized_height = 224;
+    plan.filter = filter;
+    return most_shrink(plan);
+  };
+  EXPECT_EQ(shrink(500, 375, ResizeFilter::kTriangle), 1U);
+  EXPECT_EQ(shrink(896, 895, ResizeFilter::kTriangle), 1U);
+  EXPECT_EQ(shrink(896, 896, ResizeFilter::kTriangle), 2U);
+  EXPECT_EQ(shrink(1791, 4000, ResizeFilter::kTriangle), 2U);
+  EXPECT_EQ(shrink(1792, 1792, ResizeFilter::kTriangle), 4U);
+  EXPECT_EQ(shrink(40000, 40000, ResizeFilter::kTriangle), 4U);
+  EXPECT_EQ(shrink(40000, 40000, ResizeFilter::kBilinear), 1U);
+}
+
+TEST(MostShrink, is_for_training_only) {
+  EXPECT_EQ(inception_crop(4000, 3000, 32, {.area_min = 0.5}, RandomStream(1, 0, 0)).shrink, 4U);
+  EXPECT_EQ(resize_random_crop(4000, 3000, 128, {.resize = 160}, RandomStream(1, 0, 0)).shrink, 4U);
+  EXPECT_EQ(centre_crop(4000, 3000, 256, 224).shrink, 1U);
+  EXPECT_EQ(square_resize(4000, 3000, 128).shrink, 1U);
+}
+
 TEST(HyperRule, has_a_resize_for_every_crop) {
   EXPECT_EQ(hyper_rule_resize(128), 160U);
   EXPECT_EQ(hyper_rule_resize(384), 448U);
