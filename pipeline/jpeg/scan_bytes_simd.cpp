@@ -21,8 +21,8 @@ inline Pair pair_at(const std::uint8_t* ff) {
   return (ff[1] & 0xF8) == 0xD0 ? Pair::kRestart : Pair::kOther;
 }
 
-std::size_t find_restarts_simd(std::span<const std::uint8_t> coded, std::size_t most,
-                               std::vector<std::uint32_t>& starts) {
+void find_restarts_simd(std::span<const std::uint8_t> coded, std::size_t most,
+                        std::vector<std::uint32_t>& starts) {
   const hn::CappedTag<std::uint8_t, 32> d;
   const std::size_t lanes = hn::Lanes(d);
   const auto ff = hn::Set(d, 0xFF), restart = hn::Set(d, 0xD0), kind = hn::Set(d, 0xF8);
@@ -51,10 +51,9 @@ std::size_t find_restarts_simd(std::span<const std::uint8_t> coded, std::size_t 
   for (; i + 1 < coded.size() && starts.size() < most; ++i) {
     if (bytes[i] != 0xFF) continue;
     const Pair pair = pair_at(bytes + i);
-    if (pair == Pair::kOther) return i;
+    if (pair == Pair::kOther) return;
     if (pair == Pair::kRestart) starts.push_back(static_cast<std::uint32_t>(i + 2));
   }
-  return coded.size();
 }
 
 std::size_t unstuff_simd(std::span<const std::uint8_t> coded, std::uint8_t* out,
@@ -101,9 +100,9 @@ namespace bit::pipeline {
 HWY_EXPORT(find_restarts_simd);
 HWY_EXPORT(unstuff_simd);
 
-std::size_t find_restarts(std::span<const std::uint8_t> coded, std::size_t most,
-                          std::vector<std::uint32_t>& starts) {
-  return HWY_DYNAMIC_DISPATCH(find_restarts_simd)(coded, most, starts);
+void find_restarts(std::span<const std::uint8_t> coded, std::size_t most,
+                   std::vector<std::uint32_t>& starts) {
+  HWY_DYNAMIC_DISPATCH(find_restarts_simd)(coded, most, starts);
 }
 
 std::size_t unstuff(std::span<const std::uint8_t> coded, std::uint8_t* out, std::size_t& taken) {

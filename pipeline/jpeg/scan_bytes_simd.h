@@ -11,10 +11,9 @@ namespace bit::pipeline {
 
 // Where the restart intervals of `coded` begin: starts[0] is 0, starts[i] the byte after the i-th
 // restart marker. The search ends at any other marker, at the end of the bytes, or when there are
-// `most` intervals. The capacity of `starts` only grows. Returns the end of the last interval that
-// was found whole: the position of the marker that ended the search, or coded.size().
-std::size_t find_restarts(std::span<const std::uint8_t> coded, std::size_t most,
-                          std::vector<std::uint32_t>& starts);
+// `most` intervals. The capacity of `starts` only grows.
+void find_restarts(std::span<const std::uint8_t> coded, std::size_t most,
+                   std::vector<std::uint32_t>& starts);
 
 inline constexpr std::size_t kUnstuffSlack = 64;  // bytes after the output that may be overwritten
 

@@ -54,6 +54,11 @@ class JpegWays {
     if (strip && !libjpeg && whole) result.broken = "strip does not see the damage";
     if (strip && strip != fastest) result.broken = "strip and the fastest way differ";
     if (!strip && fastest != libjpeg) result.broken = "libjpeg does not judge what strip refuses";
+    const Pixels shrunk = by(fastest_, jpeg, shrunk_plan(crop, choice));
+    const Pixels shrunk_by_libjpeg = by(libjpeg_, jpeg, shrunk_plan(crop, choice));
+    if (shrunk && shrunk_by_libjpeg && *shrunk != *shrunk_by_libjpeg) {
+      result.broken = "shrunk, strip and libjpeg differ";
+    }
     return result;
   }
 
@@ -98,6 +103,29 @@ class JpegWays {
       return std::nullopt;
     }
   }
+
+  // The crop by half or a quarter of the image.
+  static pipeline::ImagePlan shrunk_plan(const pipeline::CropBox& crop, std::uint32_t choice) {
+    pipeline::ImagePlan plan;
+    plan.crop = crop;
+    plan.resized_width = plan.resized_height = kShrunkSide;
+    plan.shrink = choice / 11 % 2 == 0 ? 2 : 4;
+    return plan;
+  }
+
+  static Pixels by(pipeline::JpegDecoder& decoder, std::span<const std::byte> jpeg,
+                   const pipeline::ImagePlan& plan) {
+    try {
+      decoder.open(jpeg);
+      std::vector<std::uint8_t> pixels(std::size_t{kShrunkSide} * kShrunkSide * 3);
+      decoder.decode(plan, kShrunkSide, pixels);
+      return pixels;
+    } catch (const storage::DataError&) {
+      return std::nullopt;
+    }
+  }
+
+  static constexpr std::uint32_t kShrunkSide = 6;
 
   // Used again for the next file, as the loader does.
   pipeline::StripDecoder strip_;
