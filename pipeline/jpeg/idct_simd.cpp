@@ -14,14 +14,14 @@ namespace bit::pipeline {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Fixed point of 13 bits.
-constexpr std::int16_t k0_298 = 2446, k0_390 = 3196, k0_541 = 4433, k0_765 = 6270, k0_899 = 7373,
-                       k1_175 = 9633, k1_501 = 12299, k1_847 = 15137, k1_961 = 16069,
-                       k2_053 = 16819, k2_562 = 20995, k3_072 = 25172;
+// Factors in fixed point of 13 bits: kF0298 is 0.298...
+constexpr std::int16_t kF0298 = 2446, kF0390 = 3196, kF0541 = 4433, kF0765 = 6270, kF0899 = 7373,
+                       kF1175 = 9633, kF1501 = 12299, kF1847 = 15137, kF1961 = 16069,
+                       kF2053 = 16819, kF2562 = 20995, kF3072 = 25172;
 // And of the reduced forms.
-constexpr std::int16_t k0_211 = 1730, k0_509 = 4176, k0_601 = 4926, k0_720 = 5906, k0_850 = 6967,
-                       k1_061 = 8697, k1_272 = 10426, k1_451 = 11893, k2_172 = 17799,
-                       k3_624 = 29692;
+constexpr std::int16_t kF0211 = 1730, kF0509 = 4176, kF0601 = 4926, kF0720 = 5906, kF0850 = 6967,
+                       kF1061 = 8697, kF1272 = 10426, kF1451 = 11893, kF2172 = 17799,
+                       kF3624 = 29692;
 constexpr int kFractionBits = 13;
 constexpr int kPass1Bits = 2;  // of fraction that the first pass leaves
 // A first row beyond this makes libjpeg-turbo's result depend on the path that it takes.
@@ -44,18 +44,18 @@ template <int kShift>
 void transform(std::int16_t* x, std::size_t step) {
   const auto at = [&](std::size_t i) -> std::int16_t& { return x[i * step]; };
   const auto scaled = [](std::int16_t value) { return std::int64_t{value} * (1 << kFractionBits); };
-  const std::int64_t even_sum = at(2) * (k0_541 + k0_765) + at(6) * k0_541;
-  const std::int64_t even_difference = at(2) * k0_541 + at(6) * (k0_541 - k1_847);
+  const std::int64_t even_sum = at(2) * (kF0541 + kF0765) + at(6) * kF0541;
+  const std::int64_t even_difference = at(2) * kF0541 + at(6) * (kF0541 - kF1847);
   const std::int64_t sum = scaled(wrap(at(0) + at(4))), difference = scaled(wrap(at(0) - at(4)));
   const std::int64_t even[4] = {sum + even_sum, difference + even_difference,
                                 difference - even_difference, sum - even_sum};
   const std::int64_t z3 = wrap(at(3) + at(7)), z4 = wrap(at(1) + at(5));
-  const std::int64_t common3 = z3 * (k1_175 - k1_961) + z4 * k1_175;
-  const std::int64_t common4 = z3 * k1_175 + z4 * (k1_175 - k0_390);
-  const std::int64_t odd[4] = {at(1) * (k1_501 - k0_899) - at(7) * k0_899 + common4,
-                               at(3) * (k3_072 - k2_562) - at(5) * k2_562 + common3,
-                               at(5) * (k2_053 - k2_562) - at(3) * k2_562 + common4,
-                               at(7) * (k0_298 - k0_899) - at(1) * k0_899 + common3};
+  const std::int64_t common3 = z3 * (kF1175 - kF1961) + z4 * kF1175;
+  const std::int64_t common4 = z3 * kF1175 + z4 * (kF1175 - kF0390);
+  const std::int64_t odd[4] = {at(1) * (kF1501 - kF0899) - at(7) * kF0899 + common4,
+                               at(3) * (kF3072 - kF2562) - at(5) * kF2562 + common3,
+                               at(5) * (kF2053 - kF2562) - at(3) * kF2562 + common4,
+                               at(7) * (kF0298 - kF0899) - at(1) * kF0899 + common3};
   for (std::size_t i = 0; i < 4; ++i) {
     at(i) = descale<kShift>(even[i] + odd[i]);
     at(7 - i) = descale<kShift>(even[i] - odd[i]);
@@ -66,9 +66,9 @@ template <int kShift>
 void transform4(std::int16_t* x, std::size_t step) {
   const auto at = [&](std::size_t i) -> std::int16_t& { return x[i * step]; };
   const std::int64_t first = std::int64_t{at(0)} * (1 << (kFractionBits + 1));
-  const std::int64_t even = at(2) * k1_847 - at(6) * k0_765;
-  const std::int64_t inner = at(1) * k1_061 - at(3) * k2_172 + at(5) * k1_451 - at(7) * k0_211;
-  const std::int64_t outer = at(1) * k2_562 + at(3) * k0_899 - at(5) * k0_601 - at(7) * k0_509;
+  const std::int64_t even = at(2) * kF1847 - at(6) * kF0765;
+  const std::int64_t inner = at(1) * kF1061 - at(3) * kF2172 + at(5) * kF1451 - at(7) * kF0211;
+  const std::int64_t outer = at(1) * kF2562 + at(3) * kF0899 - at(5) * kF0601 - at(7) * kF0509;
   at(0) = descale<kShift + 1>(first + even + outer);
   at(3) = descale<kShift + 1>(first + even - outer);
   at(1) = descale<kShift + 1>(first - even + inner);
@@ -79,7 +79,7 @@ template <int kShift>
 void transform2(std::int16_t* x, std::size_t step) {
   const auto at = [&](std::size_t i) -> std::int16_t& { return x[i * step]; };
   const std::int64_t first = std::int64_t{at(0)} * (1 << (kFractionBits + 2));
-  const std::int64_t odd = at(1) * k3_624 - at(3) * k1_272 + at(5) * k0_850 - at(7) * k0_720;
+  const std::int64_t odd = at(1) * kF3624 - at(3) * kF1272 + at(5) * kF0850 - at(7) * kF0720;
   at(0) = descale<kShift + 2>(first + odd);
   at(1) = descale<kShift + 2>(first - odd);
 }
@@ -195,20 +195,20 @@ HWY_INLINE hn::Vec<D16> descale(D16 d16, const typename Lanes<D16>::Wide& value)
 template <int kShift, class D16>
 HWY_INLINE void transform(D16 d16, hn::Vec<D16> (&x)[8]) {
   const auto x26 = pair(d16, x[2], x[6]);
-  const auto even_sum = weigh(d16, x26, factors(k0_541 + k0_765, k0_541));
-  const auto even_difference = weigh(d16, x26, factors(k0_541, k0_541 - k1_847));
+  const auto even_sum = weigh(d16, x26, factors(kF0541 + kF0765, kF0541));
+  const auto even_difference = weigh(d16, x26, factors(kF0541, kF0541 - kF1847));
   const auto sum = scaled(d16, hn::Add(x[0], x[4])), difference = scaled(d16, hn::Sub(x[0], x[4]));
   const auto e0 = plus(sum, even_sum), e3 = minus(sum, even_sum);
   const auto e1 = plus(difference, even_difference), e2 = minus(difference, even_difference);
 
   const auto z = pair(d16, hn::Add(x[3], x[7]), hn::Add(x[1], x[5]));
-  const auto common3 = weigh(d16, z, factors(k1_175 - k1_961, k1_175));
-  const auto common4 = weigh(d16, z, factors(k1_175, k1_175 - k0_390));
+  const auto common3 = weigh(d16, z, factors(kF1175 - kF1961, kF1175));
+  const auto common4 = weigh(d16, z, factors(kF1175, kF1175 - kF0390));
   const auto x17 = pair(d16, x[1], x[7]), x35 = pair(d16, x[3], x[5]);
-  const auto o0 = plus(weigh(d16, x17, factors(-k0_899, k0_298 - k0_899)), common3);
-  const auto o1 = plus(weigh(d16, x35, factors(-k2_562, k2_053 - k2_562)), common4);
-  const auto o2 = plus(weigh(d16, x35, factors(k3_072 - k2_562, -k2_562)), common3);
-  const auto o3 = plus(weigh(d16, x17, factors(k1_501 - k0_899, -k0_899)), common4);
+  const auto o0 = plus(weigh(d16, x17, factors(-kF0899, kF0298 - kF0899)), common3);
+  const auto o1 = plus(weigh(d16, x35, factors(-kF2562, kF2053 - kF2562)), common4);
+  const auto o2 = plus(weigh(d16, x35, factors(kF3072 - kF2562, -kF2562)), common3);
+  const auto o3 = plus(weigh(d16, x17, factors(kF1501 - kF0899, -kF0899)), common4);
 
   x[0] = descale<kShift>(d16, plus(e0, o3));
   x[7] = descale<kShift>(d16, minus(e0, o3));
@@ -223,12 +223,12 @@ HWY_INLINE void transform(D16 d16, hn::Vec<D16> (&x)[8]) {
 template <int kShift, class D16>
 HWY_INLINE void transform4(D16 d16, hn::Vec<D16> (&x)[8]) {
   const auto first = scaled<1>(d16, x[0]);
-  const auto even = weigh(d16, pair(d16, x[2], x[6]), factors(k1_847, -k0_765));
+  const auto even = weigh(d16, pair(d16, x[2], x[6]), factors(kF1847, -kF0765));
   const auto x13 = pair(d16, x[1], x[3]), x57 = pair(d16, x[5], x[7]);
   const auto inner =
-      plus(weigh(d16, x13, factors(k1_061, -k2_172)), weigh(d16, x57, factors(k1_451, -k0_211)));
+      plus(weigh(d16, x13, factors(kF1061, -kF2172)), weigh(d16, x57, factors(kF1451, -kF0211)));
   const auto outer =
-      plus(weigh(d16, x13, factors(k2_562, k0_899)), weigh(d16, x57, factors(-k0_601, -k0_509)));
+      plus(weigh(d16, x13, factors(kF2562, kF0899)), weigh(d16, x57, factors(-kF0601, -kF0509)));
   const auto sum = plus(first, even), difference = minus(first, even);
   x[0] = descale<kShift + 1>(d16, plus(sum, outer));
   x[3] = descale<kShift + 1>(d16, minus(sum, outer));
@@ -239,8 +239,8 @@ HWY_INLINE void transform4(D16 d16, hn::Vec<D16> (&x)[8]) {
 template <int kShift, class D16>
 HWY_INLINE void transform2(D16 d16, hn::Vec<D16> (&x)[8]) {
   const auto first = scaled<2>(d16, x[0]);
-  const auto odd = plus(weigh(d16, pair(d16, x[1], x[3]), factors(k3_624, -k1_272)),
-                        weigh(d16, pair(d16, x[5], x[7]), factors(k0_850, -k0_720)));
+  const auto odd = plus(weigh(d16, pair(d16, x[1], x[3]), factors(kF3624, -kF1272)),
+                        weigh(d16, pair(d16, x[5], x[7]), factors(kF0850, -kF0720)));
   x[0] = descale<kShift + 2>(d16, plus(first, odd));
   x[1] = descale<kShift + 2>(d16, minus(first, odd));
 }
