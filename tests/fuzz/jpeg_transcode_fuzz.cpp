@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "pipeline/jpeg/header.h"
 #include "pipeline/convert/jpeg_symbols.h"
+#include "pipeline/jpeg/header.h"
 #include "storage/tfrecord.h"
 #include "tests/fuzz/fuzz_check.h"
 
