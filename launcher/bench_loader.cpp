@@ -12,6 +12,7 @@
 #include "launcher/exit_code.h"
 #include "launcher/find_split.h"
 #include "launcher/plan.h"
+#include "launcher/words.h"
 #include "pipeline/loader.h"
 #include "storage/dataset.h"
 
@@ -43,6 +44,7 @@ struct Measured {
   double first_batch_seconds = 0;        // since the dataset was opened
   std::vector<double> rates;             // images a second of each window
   std::uint64_t images = 0;              // of all windows
+  std::uint64_t bad_records = 0;         // met and replaced since the start
   double cpu_seconds = 0;                // likewise
   std::vector<std::uint64_t> epoch_rss;  // bytes, when the epoch's last batch was given
   pipeline::LoaderCounters counters;     // of all windows
@@ -82,6 +84,7 @@ class Measurement {
       ++epoch_;
     }
     ended_ = batch == nullptr;
+    if (batch != nullptr) measured_.bad_records += batch->bad_records.size();
     return !ended_;
   }
 
@@ -112,9 +115,13 @@ void report(const LoaderSettings& settings, const Measured& measured) {
                               static_cast<double>(std::max<std::uint64_t>(1, measured.images));
   const double megapixel = counters.decode_microseconds_per_megapixel();
   const std::string bottleneck = pipeline::describe_bottleneck(counters);
-  fmt::print("{} px, batch {}, {} decoder threads, {} windows; first batch after {:.0f} ms\n",
-             settings.image_size, settings.batch, settings.threads, measured.rates.size(),
-             1e3 * measured.first_batch_seconds);
+  fmt::print("{} px, batch {}, {}, {}; first batch after {:.0f} ms\n", settings.image_size,
+             settings.batch, counted(settings.threads, "decoder thread"),
+             counted(measured.rates.size(), "window"), 1e3 * measured.first_batch_seconds);
+  if (measured.bad_records > 0) {
+    fmt::print(stderr, "warning: {} could not be used, others took their place\n",
+               counted(measured.bad_records, "record"));
+  }
   fmt::print("{:.1f} images/s ({:.1f} to {:.1f}), {:.3f} CPU seconds for 1000 images\n", median,
              percentile(measured.rates, 0), percentile(measured.rates, 1), cpu_per_1000);
   fmt::print("decoders busy {:.0f}% ({:.1f}% of it checksum and parsing), {:.0f} us a megapixel\n",
@@ -159,6 +166,7 @@ void report(const LoaderSettings& settings, const Measured& measured) {
       {"cache_bytes", counters.cache_bytes},
       {"images_from_cache", counters.images_from_cache},
       {"images", measured.images},
+      {"bad_records", measured.bad_records},
       {"windows", measured.rates.size()},
       {"epoch_rss_bytes", measured.epoch_rss},
       {"rss_bytes", rss_bytes()},
@@ -170,8 +178,8 @@ void report(const LoaderSettings& settings, const std::vector<LoaderAndBareLoop>
   std::vector<double> ratios;
   for (const LoaderAndBareLoop& turn : turns) ratios.push_back(turn.ratio());
   const double median = percentile(ratios, 0.5);
-  fmt::print("whole loader beside decoding and resizing alone, one decoder thread, {} turns\n",
-             turns.size());
+  fmt::print("whole loader beside decoding and resizing alone, one decoder thread, {}\n",
+             counted(turns.size(), "turn"));
   fmt::print("{:.3f} of its speed ({:.3f} to {:.3f})\n", median, percentile(ratios, 0),
              percentile(ratios, 1));
   const nlohmann::ordered_json result = {{"benchmark", "loader"},
@@ -201,7 +209,7 @@ void add_options(CLI::App& app, LoaderSettings& settings) {
   app.add_option("--batch", settings.batch)->capture_default_str()->check(positive());
   app.add_option("--image-size", settings.image_size, "pixels a side")
       ->capture_default_str()
-      ->check(positive());
+      ->check(CLI::Range(1U, 4096U));
   app.add_option("--crop-area-min", settings.crop_area_min,
                  "smallest share of the image that a crop covers; torchvision's and DALI's is 0.08")
       ->capture_default_str()
@@ -209,19 +217,23 @@ void add_options(CLI::App& app, LoaderSettings& settings) {
   app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
       ->capture_default_str()
       ->check(positive());
-  app.add_option("--max-epochs", settings.max_epochs, "end after as many, if that comes first")
-      ->check(positive());
-  app.add_option("--cache", settings.cache, "none, encoded or decoded")
-      ->capture_default_str()
-      ->check(one_of({"none", "encoded", "decoded"}));
+  auto* max_epochs =
+      app.add_option("--max-epochs", settings.max_epochs, "end after as many, if that comes first")
+          ->check(positive());
+  auto* cache = app.add_option("--cache", settings.cache, "none, encoded or decoded")
+                    ->capture_default_str()
+                    ->check(one_of({"none", "encoded", "decoded"}));
   app.add_option("--cache-memory", settings.cache_memory, "bytes of the cache at most")
-      ->capture_default_str();
-  app.add_flag("--in-order", settings.in_order,
-               "decode in the order of the slots instead of the longest first");
-  app.add_flag(
+      ->capture_default_str()
+      ->needs(cache);
+  auto* in_order = app.add_flag("--in-order", settings.in_order,
+                                "decode in the order of the slots instead of the longest first");
+  auto* bare_loop = app.add_flag(
       "--bare-loop", settings.bare_loop,
       "compare one decoder thread of the loader with a loop that only decodes and resizes");
   add_mode(app, settings.mode);
+  bare_loop->excludes(max_epochs)->excludes(cache)->excludes(in_order);
+  bare_loop->excludes(app.get_option("--on-request"));
 }
 
 // What the ring holds was decoded before the window began: it does not count.

@@ -77,6 +77,7 @@ double cpu_seconds() {
 void answer_requests(const std::function<MeasuredWindow(double)>& measure) {
   for (std::string line; std::getline(std::cin, line);) {
     double seconds = 0;
+    if (line.empty()) continue;
     if (std::sscanf(line.c_str(), "go %lf", &seconds) != 1 || !(seconds > 0)) {
       throw std::invalid_argument("'" + line + "' is not a request such as 'go 2.5'");
     }

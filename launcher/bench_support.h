@@ -38,7 +38,7 @@ struct MeasuredWindow {
 
 // For programs that measure several benchmarks by turns: answers each line "go SECONDS" of standard
 // input, until that ends, with one line: a JSON object of the window that `measure` then took and
-// of the memory held. Throws std::invalid_argument for any other line.
+// of the memory held. Throws std::invalid_argument for any other line but an empty one.
 void answer_requests(const std::function<MeasuredWindow(double seconds)>& measure);
 
 // Adds --on-request and --simd, which say how to measure.

@@ -78,7 +78,7 @@ void check_crops(const schemas::RunConfig& config, Checks& checks) {
                                  resize, crop, data.image_size()));
   };
   if (data.crop() == "resize-random-crop") holds("data.resize", data.resize(), "random");
-  if (config.evaluate().crop() == "centre") {
+  if (!config.evaluate().split().empty() && config.evaluate().crop() == "centre") {
     holds("evaluate.resize", config.evaluate().resize(), "centre");
   }
 }

@@ -260,11 +260,11 @@ TEST(Config, checks_settings_that_have_to_fit_each_other) {
       ElementsAre("x.yaml:4:19: schedule.drops has '30ep' after '60ep': expected ascending order"));
   EXPECT_THAT(mistakes_after_minimal("schedule: {length: 0ep}\n"),
               ElementsAre("x.yaml:4:20: schedule.length is '0ep': expected more than nothing"));
-  EXPECT_THAT(mistakes_after_minimal("evaluate: {resize: 100}\n"),
+  EXPECT_THAT(mistakes_after_minimal("evaluate: {resize: 100, split: val}\n"),
               ElementsAre("x.yaml:4:20: evaluate.resize is 100: the centre crop needs at least "
                           "data.image_size, which "
                           "is 224"));
-  EXPECT_THAT(mistakes_after_minimal("evaluate: {resize: 100, crop: none}\n"),
+  EXPECT_THAT(mistakes_after_minimal("evaluate: {resize: 100, split: val, crop: none}\n"),
               ::testing::IsEmpty());
   EXPECT_THAT(mistakes_after_minimal("  crop: resize-random-crop\n  resize: 200\n"),
               ElementsAre("x.yaml:5:11: data.resize is 200: the random crop needs at least "

@@ -253,7 +253,7 @@ TEST(Plan, is_described_with_units) {
   const std::string text = describe(plan_with({"schedule.length=90ep"}, 2));
   for (const char* part : {"390 an epoch", "90.00 epochs", "35100 in all", "2 ranks x 128 images",
                            "64 lanes, window 16384", "100.0 kB on average", "1000 classes",
-                           "a step", "cores to decode (assuming 60.0 MB/s a core)",
+                           "a step", "cores to decode (assuming 100.0 MB/s a core)",
                            "6 compute, 2 decoding, 2 reading", "every 10 min"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
