@@ -268,9 +268,10 @@ bool LibjpegDecoder::begin(const CropBox& box, std::uint32_t shrink) {
   const std::uint32_t image_width = (info.image_width + shrink - 1) / shrink;
   // One column more on each side: upsampling of colour looks at its neighbours.
   std::uint32_t left = box.x > 0 ? box.x - 1 : 0;
-  const std::uint32_t right =
-      std::min(std::max(box.x + box.width + 1, left + kMinColumns), image_width);
+  std::uint32_t right = std::min(std::max(box.x + box.width + 1, left + kMinColumns), image_width);
   if (right - left < kMinColumns) left = right > kMinColumns ? right - kMinColumns : 0;
+  // Of shrunken images with unusual sampling factors jpeg_crop_scanline gives other pixels.
+  if (shrink > 1) left = 0, right = image_width;
   if (!session_->start(left, right - left, box.y, shrink)) session_->raise();
 
   const auto components = static_cast<std::uint32_t>(info.output_components);

@@ -63,6 +63,25 @@ TEST(ShrunkenJpeg, parts_have_the_pixels_of_the_shrunken_whole) {
   }
 }
 
+// The forms that only libjpeg-turbo knows, too.
+TEST(ShrunkenJpeg, parts_by_libjpeg_have_the_pixels_of_the_shrunken_whole) {
+  std::mt19937 random(11);
+  LibjpegDecoder libjpeg;
+  for (const Form& form : kForms) {
+    for (const std::uint32_t shrink : {2U, 4U}) {
+      const std::uint32_t width = 289, height = 164;
+      const auto jpeg = picture_file(width, height, form.options);
+      RgbImage whole{shrunken(width, shrink), shrunken(height, shrink), {}};
+      whole.pixels = decode(libjpeg, jpeg, {0, 0, whole.width, whole.height}, shrink).value();
+      for (int i = 0; i < 20; ++i) {
+        const CropBox crop = any_crop(random, whole.width, whole.height);
+        ASSERT_EQ(decode(libjpeg, jpeg, crop, shrink), cut(whole, crop))
+            << form.name << " by " << shrink << ", " << text(crop);
+      }
+    }
+  }
+}
+
 // A crop of eight times the output, from an image that is smooth enough: a quarter, averaged, is
 // nearly the whole, averaged; and the place is the same to a fraction of a pixel.
 TEST(ShrunkenJpeg, a_training_crop_looks_the_same) {
