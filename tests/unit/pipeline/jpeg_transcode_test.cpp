@@ -233,7 +233,8 @@ TEST(JpegTranscode, blocks_coded_as_no_encoder_does_are_left_to_libjpeg) {
 
 TEST(JpegTranscode, a_level_that_a_restart_could_not_state_keeps_the_file_as_it_is) {
   const std::string flat = "000", up = std::string("1011111111111") + "00";
-  const auto file = grey_file(16, 16, up + up + flat + flat);  // 4094 at the second row's start
+  // 4094 where the fifth block starts the second interval
+  const auto file = grey_file(16, 24, up + up + flat + flat + flat + flat);
   EXPECT_EQ(transcode_symbols(file, {}), std::nullopt);
   EXPECT_EQ(transcode_jpeg(file, {}), file);
   const TranscodeOptions without{.restart_intervals = false};
