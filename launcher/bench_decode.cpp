@@ -40,7 +40,6 @@ struct DecodeSettings {
   std::uint32_t image_size = 224;
   unsigned threads = 1;
   double crop_area_min = pipeline::InceptionCropOptions().area_min;
-  std::uint64_t batch = 128;
   std::string decoder = "fastest";
   BenchMode mode;
   double seconds = 10;
@@ -179,9 +178,6 @@ int bench_decode(int argc, char** argv) {
       ->capture_default_str()
       ->check(positive());
   app.add_option("--threads", settings.threads)->capture_default_str()->check(positive());
-  app.add_option("--batch", settings.batch, "of what is compared with this; nothing depends on it")
-      ->capture_default_str()
-      ->check(positive());
   app.add_option("--crop-area-min", settings.crop_area_min,
                  "smallest share of the image that a crop covers")
       ->capture_default_str()
