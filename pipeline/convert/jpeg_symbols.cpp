@@ -16,7 +16,6 @@
 namespace bit::pipeline {
 namespace {
 
-constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;  // as in JpegDecoder
 constexpr std::size_t kMaxTokensOfMcu = 10 * 64;
 constexpr std::uint32_t kZeroRun = 0xF0;  // the symbol for 16 zeros
 constexpr std::size_t kTables = 4;        // of the output: DC and AC of table 0, of table 1
@@ -347,7 +346,6 @@ std::optional<std::vector<std::byte>> transcode_symbols(std::span<const std::byt
                                                         const TranscodeOptions& options) {
   JpegHeader header;
   if (!read_jpeg_header(file, header)) return std::nullopt;
-  if (std::uint64_t{header.width} * header.height > kMaxPixels) return std::nullopt;
   const auto coded = file.subspan(header.size);
   SymbolTranscoder transcoder(header, options, coded.size());
   if (!transcoder.prepare() || !transcoder.read(coded)) return std::nullopt;

@@ -92,7 +92,8 @@ bool read_frame(Segment segment, JpegHeader& header) {
   header.width = segment.word();
   const std::size_t count = segment.byte();
   if (header.width == 0 || header.height == 0 || header.width > kMaxSide ||
-      header.height > kMaxSide || (count != 1 && count != 3 && count != 4)) {
+      header.height > kMaxSide || std::uint64_t{header.width} * header.height > kMaxJpegPixels ||
+      (count != 1 && count != 3 && count != 4)) {
     return false;
   }
   std::uint32_t blocks = 0;

@@ -13,6 +13,16 @@
 
 namespace bit::pipeline {
 
+// Larger images are refused by everything that decodes.
+inline constexpr std::uint64_t kMaxJpegPixels = std::uint64_t{1} << 28;
+
+// T.81 figure 5: where, by rows, the coefficients of a block lie that a file has one after the
+// other.
+inline constexpr std::array<std::uint8_t, 64> kZigzag = {
+    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
+    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
+    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
+
 enum class JpegColors { kGrey, kYcc, kRgb, kCmyk, kYcck };
 
 struct JpegComponent {
@@ -39,8 +49,9 @@ struct JpegHeader {
   std::size_t size = 0;               // bytes of the file before the coded data
 };
 
-// False when the file is damaged or not ordinary, from its progressive mode to an MCU of more
-// than ten blocks; else every table that a component names is there. Memory of `header` is reused.
+// False when the file is damaged, too large or not ordinary, from its progressive mode to an MCU of
+// more than ten blocks; else every table that a component names is there. Memory of `header` is
+// reused.
 bool read_jpeg_header(std::span<const std::byte> file, JpegHeader& header);
 
 // As libjpeg guesses them (jdapimin.c, default_decompress_parms).

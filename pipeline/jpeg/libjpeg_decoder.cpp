@@ -14,13 +14,13 @@
 #include <new>
 #include <stdexcept>
 
+#include "pipeline/jpeg/header.h"
 #include "pipeline/jpeg/libjpeg_memory.h"
 #include "storage/tfrecord.h"
 
 namespace bit::pipeline {
 namespace {
 
-constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;
 // A progressive file of a few bytes a scan can ask for minutes of work; encoders use about ten
 // scans.
 constexpr int kMaxScans = 500;
@@ -199,7 +199,7 @@ bool LibjpegDecoder::Session::open(std::span<const std::byte> jpeg) {
   source.bytes_in_buffer = jpeg.size();
   jpeg_read_header(&info, TRUE);
   header_read = true;
-  if (std::uint64_t{info.image_width} * info.image_height > kMaxPixels) {
+  if (std::uint64_t{info.image_width} * info.image_height > kMaxJpegPixels) {
     fail_because(&info, "more than 2^28 pixels");
   }
   // libjpeg-turbo 2 says so itself; 3 would go on with samples of two bytes.
@@ -275,9 +275,9 @@ bool LibjpegDecoder::begin(const CropBox& box, std::uint32_t shrink) {
   if (!session_->start(left, right - left, box.y, shrink)) session_->raise();
 
   const auto components = static_cast<std::uint32_t>(info.output_components);
-  const std::size_t bytes = std::size_t{info.output_width} * components + kRowPadding;
+  const std::size_t bytes = std::size_t{info.output_width} * components;
   if (row_.size() < bytes) row_.resize(bytes);
-  const std::size_t rgb_bytes = std::size_t{box.width} * 3 + kRowPadding;
+  const std::size_t rgb_bytes = std::size_t{box.width} * 3;
   if (components == 4 && rgb_.size() < rgb_bytes) rgb_.resize(rgb_bytes);
   // jpeg_crop_scanline moves the left edge to a block's and the width by as much.
   first_ = std::size_t{box.x - (right - info.output_width)} * components;

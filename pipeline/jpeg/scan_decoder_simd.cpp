@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "pipeline/jpeg/entropy.h"
+#include "pipeline/jpeg/header.h"
 #include "pipeline/jpeg/idct_simd.h"
 #include "pipeline/jpeg/scan_bytes_simd.h"
 #include "pipeline/jpeg/scan_decoder.h"
@@ -26,27 +27,9 @@ constexpr std::size_t kBytesAfterEnd = 256;
 // which comes with a value of 0 and never after that coefficient.
 constexpr std::array<std::uint8_t, 256> make_places() {
   std::array<std::uint8_t, 256> places{};
-  int row = 0, column = 0;
-  for (std::size_t passed = 0; passed < places.size(); ++passed) {
-    places[passed] = static_cast<std::uint8_t>(row * static_cast<int>(kTileRow) + column);
-    if (passed == 0 || (row == 7 && column == 7)) continue;  // 1 is the first coefficient
-    if ((row + column) % 2 == 0) {                           // up and to the right
-      if (column == 7) {
-        ++row;
-      } else if (row == 0) {
-        ++column;
-      } else {
-        --row, ++column;
-      }
-    } else {
-      if (row == 7) {
-        ++column;
-      } else if (column == 0) {
-        ++row;
-      } else {
-        ++row, --column;
-      }
-    }
+  for (std::size_t passed = 1; passed < places.size(); ++passed) {
+    const std::uint8_t place = kZigzag[std::min<std::size_t>(passed, 64) - 1];
+    places[passed] = static_cast<std::uint8_t>(place / 8 * kTileRow + place % 8);
   }
   return places;
 }

@@ -12,15 +12,8 @@
 namespace bit::pipeline {
 namespace {
 
-constexpr std::uint64_t kMaxPixels = std::uint64_t{1} << 28;  // as in JpegDecoder
 constexpr std::size_t kLeftSlack = 64;  // bytes before a row of samples; keeps rows aligned
 constexpr std::size_t kAlignment = 64 / sizeof(std::int16_t);
-
-// T.81 figure 5: where the coefficients of a table lie that are written one after the other.
-constexpr std::array<std::uint8_t, 64> kZigzag = {
-    0,  1,  8,  16, 9,  2,  3,  10, 17, 24, 32, 25, 18, 11, 4,  5,  12, 19, 26, 33, 40, 48,
-    41, 34, 27, 20, 13, 6,  7,  14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23,
-    30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63};
 
 std::uint32_t ceil_div(std::uint32_t a, std::uint32_t b) { return (a + b - 1) / b; }
 
@@ -41,9 +34,7 @@ bool assign(const std::optional<HuffmanTable>& table, Decoder& decoder, HuffmanT
 }  // namespace
 
 bool StripDecoder::open(std::span<const std::byte> jpeg) {
-  if (!read_jpeg_header(jpeg, header_) ||
-      std::uint64_t{header_.width} * header_.height > kMaxPixels ||
-      jpeg.size() > std::numeric_limits<std::uint32_t>::max()) {
+  if (!read_jpeg_header(jpeg, header_) || jpeg.size() > std::numeric_limits<std::uint32_t>::max()) {
     return false;
   }
   if (!prepare_components() || !prepare_codes()) return false;
