@@ -29,7 +29,7 @@ ImageCache::~ImageCache() {
 }
 
 std::uint64_t ImageCache::footprint(std::size_t labels, std::uint64_t bytes) {
-  return sizeof(CachedImage) + labels * sizeof(std::int32_t) + bytes + CachedImage::kPadding;
+  return sizeof(CachedImage) + labels * sizeof(std::int32_t) + bytes;
 }
 
 const CachedImage* ImageCache::find(std::uint64_t record) const {
@@ -68,7 +68,6 @@ ImageCache::Room ImageCache::reserve(std::uint64_t record, std::uint32_t width,
   image->height_ = height;
   image->label_count_ = static_cast<std::uint32_t>(labels.size());
   std::ranges::copy(labels, const_cast<std::int32_t*>(image->label_data()));
-  std::ranges::fill_n(image->bytes().data() + bytes, CachedImage::kPadding, std::byte{0});
   return Room(image, Free{this});
 }
 

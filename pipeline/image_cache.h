@@ -25,11 +25,9 @@ class CachedImage {
   std::uint32_t width() const { return width_; }  // pixels; 0 for an encoded record
   std::uint32_t height() const { return height_; }
   std::span<const std::int32_t> labels() const { return {label_data(), label_count_}; }
-  // The record's framed bytes, or the pixels; behind them kPadding readable bytes.
+  // The record's framed bytes, or the pixels.
   std::span<const std::byte> bytes() const { return {byte_data(), byte_count_}; }
   std::span<std::byte> bytes() { return {const_cast<std::byte*>(byte_data()), byte_count_}; }
-
-  static constexpr std::size_t kPadding = 16;
 
  private:
   friend class ImageCache;

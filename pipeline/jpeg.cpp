@@ -15,9 +15,6 @@
 namespace bit::pipeline {
 namespace {
 
-static_assert(StripDecoder::kRowPadding >= RowResizer::kRowPadding &&
-              LibjpegDecoder::kRowPadding >= RowResizer::kRowPadding);
-
 // Calls use(const std::uint8_t* rgb) for each row of `box` of the image shrunk by `shrink`, until
 // there is none: then false.
 template <typename Decoder, typename Use>
@@ -47,18 +44,16 @@ struct JpegDecoder::Impl {
     return {libjpeg.width(), libjpeg.height()};
   }
 
-  // Calls begin() and then use(const std::uint8_t* rgb) for each row of `box` of the image shrunk
-  // by `shrink`; and once more from begin() when it turns out that libjpeg has to do it.
-  // RowResizer::kRowPadding bytes after a row are readable.
-  template <typename Begin, typename Use>
-  void decode_rows(const CropBox& box, std::uint32_t shrink, Begin begin, Use use) {
+  // Calls use(const std::uint8_t* rgb) for each row of `box` of the image shrunk by `shrink`; when
+  // it turns out on the way that libjpeg has to do it, calls restart() and begins again.
+  template <typename Restart, typename Use>
+  void decode_rows(const CropBox& box, std::uint32_t shrink, Restart restart, Use use) {
     const Opened how = std::exchange(opened, Opened::kNot);
     if (how == Opened::kNot) throw std::logic_error("no image is open");
-    begin();
     if (how == Opened::kStrip) {
       if (read_rows(strip, box, shrink, use)) return;
       libjpeg.open(jpeg);
-      begin();
+      restart();
     }
     read_rows(libjpeg, box, shrink, use);
   }
@@ -112,7 +107,7 @@ RgbImage JpegDecoder::decode_full() {
   RgbImage image{size.width, size.height, {}};
   const std::size_t row_bytes = std::size_t{image.width} * 3;
   image.pixels.resize(row_bytes * image.height);
-  std::uint8_t* out = nullptr;
+  std::uint8_t* out = image.pixels.data();
   impl_->decode_rows(
       {0, 0, image.width, image.height}, 1, [&] { out = image.pixels.data(); },
       [&](const std::uint8_t* row) {

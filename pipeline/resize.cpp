@@ -212,6 +212,12 @@ void RowResizer::push_row(const std::uint8_t* row) {
   ++pushed_;
 }
 
+void RowResizer::push_image(const std::uint8_t* image, std::uint32_t width) {
+  for (std::uint32_t y = 0; y < source_.height; ++y) {
+    push_row(image + (std::size_t{source_.y + y} * width + source_.x) * 3);
+  }
+}
+
 void RowResizer::filter_group() {
   const std::size_t begin = (filled_ - 1) / kGroupRows * kGroupRows;
   filter_rows(row_filter_, {group_.data(), group_stride_, group_columns_.data()},

@@ -43,9 +43,6 @@ struct AxisTaps {
 // One per thread; allocates only when an image needs more than all before it.
 class RowResizer {
  public:
-  // Bytes after a pushed row that may be read (never used).
-  static constexpr std::size_t kRowPadding = 16;
-
   // Starts an image. `out` [height, width, 3] is borrowed until complete(). Throws
   // std::invalid_argument for a plan whose output is not inside the resized crop.
   void begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t height,
@@ -57,9 +54,10 @@ class RowResizer {
   // The pixels of the image, as much smaller as the plan says, that the output depends on: a part
   // of the crop.
   const CropBox& source() const { return source_; }
-  // The next row of source(), from its top: [source().width, 3] uint8 and kRowPadding readable
-  // bytes.
+  // The next row of source(), from its top: [source().width, 3] uint8.
   void push_row(const std::uint8_t* row);
+  // All rows of source(), from the whole image [*, width, 3].
+  void push_image(const std::uint8_t* image, std::uint32_t width);
   bool complete() const { return next_ == height_; }
 
  private:

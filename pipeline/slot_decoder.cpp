@@ -126,25 +126,21 @@ bool SlotDecoder::decode_whole(std::uint64_t record, const storage::ImageExample
     decoder_.open(example.encoded);
     return false;
   }
-  if (!room) shrunk_.resize(std::max(shrunk_.size(), kept_bytes + RowResizer::kRowPadding));
+  if (!room) shrunk_.resize(std::max(shrunk_.size(), kept_bytes));
   std::uint8_t* pixels =
       room ? reinterpret_cast<std::uint8_t*>(room->bytes().data()) : shrunk_.data();
   if (kept == size) {
     std::memcpy(pixels, image.pixels.data(), kept_bytes);
   } else {
-    image.pixels.resize(image.pixels.size() + RowResizer::kRowPadding);
     resizer_.begin(whole(size, kept), kept.width, kept.height, {pixels, kept_bytes});
-    const CropBox& source = resizer_.source();
-    for (std::uint32_t y = 0; y < source.height; ++y) {
-      resizer_.push_row(&image.pixels[(std::size_t{source.y + y} * size.width + source.x) * 3]);
-    }
+    resizer_.push_image(image.pixels.data(), size.width);
   }
   cut(pixels, kept, planned, out);
   if (room) cache_.add(record, std::move(room));
   return true;
 }
 
-// From a whole image with RowResizer::kRowPadding readable bytes behind it.
+// From a whole image.
 void SlotDecoder::cut(const std::uint8_t* pixels, ImageSize size, const Sample& planned,
                       std::span<std::uint8_t> out) {
   const ImagePlan cutting = plan(size, planned);
@@ -154,12 +150,7 @@ void SlotDecoder::cut(const std::uint8_t* pixels, ImageSize size, const Sample& 
     throw std::invalid_argument("the crop is not inside the image");
   }
   resizer_.begin(cutting, options_.image_size, out);
-  const CropBox& source = resizer_.source();
-  for (std::uint32_t y = 0; y < source.height; ++y) {
-    resizer_.push_row(pixels + (std::size_t{source.y + y} * size.width + source.x) * 3);
-  }
+  resizer_.push_image(pixels, size.width);
 }
-
-static_assert(CachedImage::kPadding >= RowResizer::kRowPadding);
 
 }  // namespace bit::pipeline

@@ -25,15 +25,7 @@ RgbImage downscale(const RgbImage& image, ImageSize size) {
                  .resized_width = size.width,
                  .resized_height = size.height},
                 size.width, size.height, out.pixels);
-  // The resizer reads a little past the row's end.
-  const CropBox& source = resizer.source();
-  const std::size_t row_bytes = std::size_t{source.width} * 3;
-  std::vector<std::uint8_t> row(row_bytes + RowResizer::kRowPadding);
-  for (std::uint32_t y = 0; y < source.height; ++y) {
-    const std::size_t pixel = std::size_t{source.y + y} * image.width + source.x;
-    std::copy_n(&image.pixels[pixel * 3], row_bytes, row.begin());
-    resizer.push_row(row.data());
-  }
+  resizer.push_image(image.pixels.data(), image.width);
   return out;
 }
 

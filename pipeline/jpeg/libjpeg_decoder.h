@@ -17,8 +17,6 @@ namespace bit::pipeline {
 // alone, missing memory std::bad_alloc; the decoder is then ready for the next image.
 class LibjpegDecoder {
  public:
-  static constexpr std::size_t kRowPadding = 64;  // readable bytes after a row
-
   // Throws std::runtime_error when libjpeg is not the version that this was compiled for.
   LibjpegDecoder();
   ~LibjpegDecoder();

@@ -22,8 +22,6 @@ namespace bit::pipeline {
 // or finds damaged, is for libjpeg.
 class StripDecoder {
  public:
-  static constexpr std::size_t kRowPadding = 64;  // readable bytes after a row
-
   // Reads the header; `jpeg` has to stay alive while rows are read. False: not for this decoder.
   bool open(std::span<const std::byte> jpeg);
   const JpegHeader& header() const { return header_; }  // of the opened image

@@ -3,16 +3,18 @@
 #include "pipeline/resize.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 #include <rapidcheck/gtest.h>
 
 #include <numeric>
 #include <stdexcept>
 
+#include "tests/support/every_target.h"
 #include "tests/support/jpeg_writer.h"
 
 namespace bit::pipeline {
 namespace {
+
+using test::on_every_target;
 
 using Bytes = std::vector<std::uint8_t>;
 
@@ -22,7 +24,7 @@ Bytes resize(const Bytes& image, std::uint32_t width, const ImagePlan& plan, std
   resizer.begin(plan, size, out);
   const CropBox& box = resizer.source();
   // A row of its own, so that a sanitizer sees a read past the padding.
-  Bytes row(std::size_t{box.width} * 3 + RowResizer::kRowPadding, 255);
+  Bytes row(std::size_t{box.width} * 3, 255);
   for (std::uint32_t y = 0; y < box.height; ++y) {
     const auto* from = &image[(std::size_t{box.y + y} * width + box.x) * 3];
     std::copy(from, from + std::size_t{box.width} * 3, row.begin());
@@ -37,18 +39,6 @@ Bytes reference(const Bytes& image, std::uint32_t width, const ImagePlan& plan,
   Bytes out(std::size_t{size} * size * 3);
   resize_reference(image.data(), width, plan, size, out);
   return out;
-}
-
-// Runs `check` once for each instruction set.
-template <typename Check>
-void on_every_target(Check check) {
-  const std::int64_t all = hwy::SupportedTargets() & HWY_TARGETS;
-  for (std::int64_t rest = all; rest != 0; rest &= rest - 1) {
-    const std::int64_t target = rest & -rest;
-    hwy::GetChosenTarget().Update(target);
-    check(hwy::TargetName(target));
-  }
-  hwy::GetChosenTarget().Update(all);
 }
 
 RC_GTEST_PROP(RowResizer, equals_the_reference_on_every_instruction_set, ()) {
