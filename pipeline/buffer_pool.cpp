@@ -1,13 +1,17 @@
 // The free buffers; see buffer_pool.h.
 #include "pipeline/buffer_pool.h"
 
+#include <sys/mman.h>
+
 #include <bit>
+#include <new>
 #include <utility>
 
 namespace bit::pipeline {
 namespace {
 
 constexpr std::uint64_t kSmallest = std::uint64_t{4} << 10;
+constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20;
 
 // Four classes are a factor of two.
 constexpr std::size_t kLargerClasses = 4;
@@ -22,6 +26,16 @@ std::uint64_t capacity_for(std::uint64_t bytes) {
 std::size_t class_of(std::uint64_t capacity) {
   const auto exponent = static_cast<std::size_t>(std::bit_width(capacity) - 1);
   return exponent * 4 + (capacity >> (exponent - 2) & 3);
+}
+
+// Records are read in an order without locality, so most pages would miss the TLB: large buffers
+// ask for huge ones.
+std::unique_ptr<std::byte[], FreeMemory> allocate(std::uint64_t capacity) {
+  void* const memory =
+      capacity < kHugePage ? std::malloc(capacity) : std::aligned_alloc(kHugePage, capacity);
+  if (memory == nullptr) throw std::bad_alloc();
+  if (capacity >= kHugePage) ::madvise(memory, capacity, MADV_HUGEPAGE);
+  return std::unique_ptr<std::byte[], FreeMemory>(static_cast<std::byte*>(memory));
 }
 
 }  // namespace
@@ -50,7 +64,7 @@ PooledBuffer BufferPool::take(std::uint64_t bytes) {
     }
   }
   dropped.clear();
-  return {std::make_unique_for_overwrite<std::byte[]>(capacity), capacity};
+  return {allocate(capacity), capacity};
 }
 
 void BufferPool::give_back(PooledBuffer buffer) {

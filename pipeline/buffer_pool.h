@@ -6,14 +6,19 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <vector>
 
 namespace bit::pipeline {
 
+struct FreeMemory {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+
 struct PooledBuffer {
-  std::unique_ptr<std::byte[]> data;
+  std::unique_ptr<std::byte[], FreeMemory> data;
   std::uint64_t capacity = 0;  // bytes
 };
 
