@@ -9,7 +9,7 @@ constexpr std::uint32_t kMaxSize = 7;  // bits of a value whose correction fits 
 
 AcCodes::Entry make_entry(std::uint32_t length, std::uint32_t size, std::uint32_t passed,
                           std::uint32_t correction) {
-  return (length + size) | passed << 8 | ((1U << size) - 1) << 16 | correction << 24;
+  return (length + size) | passed << 8 | size << 16 | correction << 24;
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ class AcCodes {
   // A code whose value has at most 7 bits, together with the value's first bit, its sign:
   //   bits 0..7    length of code and value together, at most kMaxBits
   //   bits 8..15   coefficients passed by, its own included; kEndOfBlock
-  //   bits 16..23  a mask of the value's bits
+  //   bits 16..23  how many bits the value has
   //   bits 24..31  signed: what is added to the bits of the value
   using Entry = std::uint32_t;
   static constexpr std::uint32_t kMaxBits = 17;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "pipeline/jpeg/idct_simd.cpp"
@@ -91,15 +92,14 @@ void transform_to(std::uint32_t size, std::int16_t* x, std::size_t step) {
   transform2<kShift>(x, step);
 }
 
-bool inverse_dct_simd(const std::int16_t* tiles, std::size_t count,
-                      const std::int16_t* quantization, std::uint32_t size, std::uint8_t* out,
-                      std::size_t stride) {
+bool inverse_dct_simd(std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
+                      std::uint32_t size, std::uint8_t* out, std::size_t stride) {
   for (std::size_t block = 0; block < count * kTileBlocks; ++block) {
-    const std::int16_t* from =
+    std::int16_t* const from =
         tiles + block / kTileBlocks * kTileCoefficients + block % kTileBlocks * 8;
     std::int16_t x[64];
     for (std::size_t i = 0; i < 64; ++i) {
-      x[i] = wrap(from[i / 8 * kTileRow + i % 8] * quantization[i]);
+      x[i] = wrap(std::exchange(from[i / 8 * kTileRow + i % 8], std::int16_t{0}) * quantization[i]);
       const std::int32_t magnitude = std::abs(std::int32_t{x[i]});
       if (size == 8 ? i < 8 && magnitude > kMaxFirstRow : magnitude > kMaxReduced) return false;
     }
@@ -294,7 +294,7 @@ HWY_INLINE void store_samples(D16 d16, hn::Vec<D16> row, std::uint8_t* out) {
 }
 
 template <std::size_t kSize>
-HWY_INLINE bool transform_tiles(const std::int16_t* tiles, std::size_t count,
+HWY_INLINE bool transform_tiles(std::int16_t* tiles, std::size_t count,
                                 const std::int16_t* quantization, std::uint8_t* out,
                                 std::size_t stride) {
   const hn::CappedTag<std::int16_t, kTileRow> d16;
@@ -309,7 +309,9 @@ HWY_INLINE bool transform_tiles(const std::int16_t* tiles, std::size_t count,
     for (std::size_t column = 0; column < kTileRow; column += lanes, out += lanes / 8 * kSize) {
       hn::Vec<decltype(d16)> x[8];
       for (std::size_t row = 0; row < 8; ++row) {
-        x[row] = hn::Mul(hn::Load(d16, tiles + row * kTileRow + column), factor[row]);
+        std::int16_t* const coefficients = tiles + row * kTileRow + column;
+        x[row] = hn::Mul(hn::Load(d16, coefficients), factor[row]);
+        hn::Store(hn::Zero(d16), d16, coefficients);
         if (kSize == 8 && row > 0) continue;
         const auto magnitude = hn::Abs(x[row]);  // -32768 has no opposite
         beyond = hn::Or(beyond, hn::VecFromMask(d16, hn::Gt(magnitude, largest)));
@@ -329,9 +331,8 @@ HWY_INLINE bool transform_tiles(const std::int16_t* tiles, std::size_t count,
   return hn::AllTrue(d16, hn::Eq(beyond, hn::Zero(d16)));
 }
 
-bool inverse_dct_simd(const std::int16_t* tiles, std::size_t count,
-                      const std::int16_t* quantization, std::uint32_t size, std::uint8_t* out,
-                      std::size_t stride) {
+bool inverse_dct_simd(std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
+                      std::uint32_t size, std::uint8_t* out, std::size_t stride) {
   if (size == 8) return transform_tiles<8>(tiles, count, quantization, out, stride);
   if (size == 4) return transform_tiles<4>(tiles, count, quantization, out, stride);
   return transform_tiles<2>(tiles, count, quantization, out, stride);
@@ -347,7 +348,7 @@ namespace bit::pipeline {
 
 HWY_EXPORT(inverse_dct_simd);
 
-bool inverse_dct(const std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
+bool inverse_dct(std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
                  std::uint32_t size, std::uint8_t* out, std::size_t stride) {
   return HWY_DYNAMIC_DISPATCH(inverse_dct_simd)(tiles, count, quantization, size, out, stride);
 }

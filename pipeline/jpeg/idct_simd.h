@@ -17,9 +17,9 @@ inline constexpr std::size_t kTileRow = kTileBlocks * 8;
 
 // tiles [count, kTileCoefficients], 64-byte aligned: quantised coefficients; quantization [64],
 // 16-byte aligned, by row; `size`: samples of a block across and down, 8, 4 or 2; out: `size` rows,
-// `stride` bytes apart, of count * 4 * size samples.
-// False when a coefficient is larger than any encoder's: libjpeg is to judge it.
-bool inverse_dct(const std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
+// `stride` bytes apart, of count * 4 * size samples. The coefficients are zero afterwards, ready
+// for the next. False when one is larger than any encoder's: libjpeg is to judge it.
+bool inverse_dct(std::int16_t* tiles, std::size_t count, const std::int16_t* quantization,
                  std::uint32_t size, std::uint8_t* out, std::size_t stride);
 
 }  // namespace bit::pipeline

@@ -1,5 +1,6 @@
 #include "pipeline/jpeg/scan_bytes_simd.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -28,26 +29,30 @@ void find_restarts_simd(std::span<const std::uint8_t> coded, std::size_t most,
   const auto ff = hn::Set(d, 0xFF), restart = hn::Set(d, 0xD0), kind = hn::Set(d, 0xF8);
   const auto zero = hn::Zero(d);
   const std::uint8_t* const bytes = coded.data();
-  starts.clear();
-  starts.push_back(0);
-  std::size_t i = 0;
-  for (; i + lanes + 1 <= coded.size() && starts.size() < most; i += lanes) {
+  most = std::min(most, coded.size() / 2 + 1);  // a marker takes two bytes
+  starts.resize(most + lanes);
+  std::size_t count = 1, i = 0;
+  starts[0] = 0;
+  for (; i + lanes + 1 <= coded.size() && count < most; i += lanes) {
     const auto here = hn::LoadU(d, bytes + i), after = hn::LoadU(d, bytes + i + 1);
     const auto is_ff = hn::Eq(here, ff);
     const auto is_restart = hn::And(is_ff, hn::Eq(hn::And(after, kind), restart));
     const auto is_plain = hn::Or(is_restart, hn::Eq(after, zero));
     if (!hn::AllFalse(d, hn::AndNot(is_plain, is_ff))) break;
-    if (hn::AllFalse(d, is_restart)) continue;
-    std::uint8_t bits[8] = {};
+    std::uint8_t bits[8];
     hn::StoreMaskBits(d, is_restart, bits);
-    std::uint64_t set = 0;
-    std::memcpy(&set, bits, sizeof set);
-    for (; set != 0; set &= set - 1) {
-      starts.push_back(
-          static_cast<std::uint32_t>(i + static_cast<std::size_t>(std::countr_zero(set)) + 2));
+    std::uint32_t set = 0;
+    std::memcpy(&set, bits, (lanes + 7) / 8);  // no more than was written: it is forwarded
+    // One or none nearly always, and not to be foreseen which: no branch.
+    starts[count] =
+        static_cast<std::uint32_t>(i + static_cast<std::size_t>(std::countr_zero(set)) + 2);
+    count += set != 0 ? 1 : 0;
+    for (set &= set - 1; HWY_UNLIKELY(set != 0); set &= set - 1) {
+      starts[count++] =
+          static_cast<std::uint32_t>(i + static_cast<std::size_t>(std::countr_zero(set)) + 2);
     }
   }
-  while (starts.size() > most) starts.pop_back();
+  starts.resize(std::min(count, most));
   for (; i + 1 < coded.size() && starts.size() < most; ++i) {
     if (bytes[i] != 0xFF) continue;
     const Pair pair = pair_at(bytes + i);
@@ -56,25 +61,23 @@ void find_restarts_simd(std::span<const std::uint8_t> coded, std::size_t most,
   }
 }
 
-std::size_t unstuff_simd(std::span<const std::uint8_t> coded, std::uint8_t* out,
-                         std::size_t& taken) {
+std::size_t unstuff_simd(std::span<const std::uint8_t> coded, std::size_t readable,
+                         std::uint8_t* out, std::size_t& taken) {
   const hn::CappedTag<std::uint8_t, 32> d;
   const std::size_t lanes = hn::Lanes(d);
   const auto ff = hn::Set(d, 0xFF);
   const std::uint8_t* next = coded.data();
   const std::uint8_t* const end = next + coded.size();
+  const std::uint8_t* const last = next + readable;
   std::uint8_t* const begin = out;
   while (next < end) {
     std::ptrdiff_t clean = 0;  // bytes before the next 0xFF, of those looked at
-    if (static_cast<std::size_t>(end - next) >= lanes) {
+    if (static_cast<std::size_t>(last - next) >= lanes) {
       const auto here = hn::LoadU(d, next);
       hn::StoreU(here, d, out);
       clean = hn::FindFirstTrue(d, hn::Eq(here, ff));
-      if (clean < 0) {
-        next += lanes;
-        out += lanes;
-        continue;
-      }
+      if (clean < 0) clean = static_cast<std::ptrdiff_t>(lanes);
+      clean = std::min(clean, end - next);
     } else {
       while (next + clean < end && next[clean] != 0xFF) ++clean;
       std::memcpy(out, next, static_cast<std::size_t>(clean));
@@ -82,6 +85,7 @@ std::size_t unstuff_simd(std::span<const std::uint8_t> coded, std::uint8_t* out,
     next += clean;
     out += clean;
     if (next == end) break;
+    if (*next != 0xFF) continue;
     if (end - next < 2 || next[1] != 0) break;  // a marker, or cut short
     *out++ = 0xFF;
     next += 2;
@@ -105,8 +109,9 @@ void find_restarts(std::span<const std::uint8_t> coded, std::size_t most,
   HWY_DYNAMIC_DISPATCH(find_restarts_simd)(coded, most, starts);
 }
 
-std::size_t unstuff(std::span<const std::uint8_t> coded, std::uint8_t* out, std::size_t& taken) {
-  return HWY_DYNAMIC_DISPATCH(unstuff_simd)(coded, out, taken);
+std::size_t unstuff(std::span<const std::uint8_t> coded, std::size_t readable, std::uint8_t* out,
+                    std::size_t& taken) {
+  return HWY_DYNAMIC_DISPATCH(unstuff_simd)(coded, readable, out, taken);
 }
 
 }  // namespace bit::pipeline

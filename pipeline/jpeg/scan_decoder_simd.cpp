@@ -109,7 +109,8 @@ HWY_INLINE void take(Cursor& c, const Scan& scan, const ScanStream& stream) {
     c = take_rare(c, scan.blocks[stream.block_of_mcu].ac->all());  // by value: stays in registers
     return;
   }
-  const auto value = static_cast<std::int32_t>(c.bits >> (-entry & 63) & (entry >> 16 & 255));
+  const auto size = static_cast<std::uint8_t>(entry >> 16);
+  const auto value = static_cast<std::int32_t>(c.bits >> (-entry & 63) & ((1U << size) - 1));
   c.state += entry;
   c.block[kPlaces[c.passed()]] =
       static_cast<std::int16_t>(value + (static_cast<std::int32_t>(entry) >> 24));
@@ -186,9 +187,9 @@ class RowDecoder {
     const std::size_t room = coded.size() + std::max(kBytesAfterEnd, kUnstuffSlack);
     if (s.bytes.size() < room) s.bytes.resize(room);
     std::size_t taken = 0;
-    const std::size_t size = unstuff(coded, s.bytes.data(), taken);
+    const std::size_t size = unstuff(coded, scan_.coded.size() - start, s.bytes.data(), taken);
     if (!last && taken != coded.size()) return fail();
-    std::memset(s.bytes.data() + size, 0, kBytesAfterEnd);
+    std::memset(s.bytes.data() + size, 0, room - size);
     s.next = s.bytes.data();
     s.end = s.next + size;
     s.bits = 0;

@@ -167,7 +167,6 @@ bool StripDecoder::decode_group() {
   std::size_t room = tiles_.size() * sizeof(std::int16_t);
   auto* const tiles = static_cast<std::int16_t*>(
       std::align(64, rows * row_coefficients_ * sizeof(std::int16_t), memory, room));
-  std::memset(tiles, 0, rows * row_coefficients_ * sizeof(std::int16_t));
   std::array<McuRow, kGroup> group;
   for (std::size_t i = 0; i < rows; ++i) {
     McuRow& row = group[i];
@@ -183,14 +182,15 @@ bool StripDecoder::decode_group() {
       }
     }
   }
-  if (!decode_mcu_rows(scan_, std::span(group).first(rows), streams_)) return false;
-  for (std::size_t i = 0; i < rows; ++i) {
-    if (!transform(tiles + i * row_coefficients_, next_mcu_row_++)) return false;
+  bool good = decode_mcu_rows(scan_, std::span(group).first(rows), streams_);
+  for (std::size_t i = 0; i < rows && good; ++i) {
+    good = transform(tiles + i * row_coefficients_, next_mcu_row_++);
   }
-  return true;
+  if (!good) std::ranges::fill(tiles_, std::int16_t{0});
+  return good;
 }
 
-bool StripDecoder::transform(const std::int16_t* tiles, std::uint32_t mcu_row) {
+bool StripDecoder::transform(std::int16_t* tiles, std::uint32_t mcu_row) {
   for (std::size_t c = 0; c < header_.components.size(); ++c) {
     Component& component = components_[c];
     for (std::uint32_t y = 0; y < component.vertical; ++y) {

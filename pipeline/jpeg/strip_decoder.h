@@ -54,7 +54,7 @@ class StripDecoder {
   bool prepare_scale(std::uint32_t scale);
   void prepare_strip();
   bool decode_group();
-  bool transform(const std::int16_t* tiles, std::uint32_t mcu_row);
+  bool transform(std::int16_t* tiles, std::uint32_t mcu_row);
   void extend_edges(Component& component, std::uint32_t mcu_row);
   std::uint32_t last_mcu_row_of(std::uint32_t y) const;
   // Samples of row `row` of the component, from the strip's left edge.
@@ -77,7 +77,8 @@ class StripDecoder {
   std::uint32_t y_ = 0;                   // of the next row, in the image
   std::uint32_t left_ = 0, columns_ = 0;  // of MCUs: the strip
   std::uint32_t next_mcu_row_ = 0, end_mcu_row_ = 0;
-  std::vector<std::int16_t> tiles_;  // of a group, with room to align them
+  // Of a group, with room to align them; zero between groups.
+  std::vector<std::int16_t> tiles_;
   std::size_t row_coefficients_ = 0;
   std::vector<std::uint16_t> sums_;
   std::array<std::vector<std::uint8_t>, kMaxComponents> upsampled_;

@@ -62,12 +62,11 @@ void check(const HuffmanTable& table, const AcCodes& codes, std::uint32_t bits16
   ASSERT_EQ(entry & 255, known->length + size) << bits16;
   ASSERT_LE(entry & 255, AcCodes::kMaxBits) << bits16;
   ASSERT_EQ(entry >> 8 & 255, passed) << bits16;
-  const auto value_bits = static_cast<std::uint32_t>(bits >> (64 - known->length - size)) &
-                          static_cast<std::uint32_t>(entry >> 16 & 255);
-  const std::int32_t value =
-      static_cast<std::int32_t>(value_bits) + (static_cast<std::int32_t>(entry) >> 24);
+  ASSERT_EQ(entry >> 16 & 255, size) << bits16;
   const std::uint32_t written =
       static_cast<std::uint32_t>(bits >> (64 - known->length - size)) & ((1U << size) - 1);
+  const std::int32_t value =
+      static_cast<std::int32_t>(written) + (static_cast<std::int32_t>(entry) >> 24);
   ASSERT_EQ(value, size == 0 ? 0 : extend(written, size)) << bits16;
 }
 
@@ -107,8 +106,8 @@ TEST(AcCodes, know_the_end_of_a_block_and_sixteen_zeros) {
   };
   EXPECT_EQ(entry(0b0, 1), 1U | AcCodes::kEndOfBlock << 8);
   EXPECT_EQ(entry(0b10, 2), 2U | 16U << 8);
-  EXPECT_EQ(entry(0b11001, 5), 5U | 4U << 8 | 3U << 16 | 0xFDU << 24);  // 1 - 3
-  EXPECT_EQ(entry(0b11011, 5), 5U | 4U << 8 | 3U << 16);                // 3
+  EXPECT_EQ(entry(0b11001, 5), 5U | 4U << 8 | 2U << 16 | 0xFDU << 24);  // 1 - 3
+  EXPECT_EQ(entry(0b11011, 5), 5U | 4U << 8 | 2U << 16);                // 3
   EXPECT_EQ(entry(0b1110, 4), 0U);
 }
 

@@ -48,11 +48,17 @@ void PrintTo(const Unstuffed& unstuffed, std::ostream* out) {
   *out << unstuffed.bytes.size() << " bytes of " << unstuffed.taken;
 }
 
-Unstuffed unstuff(const Bytes& coded) {
-  Unstuffed result{Bytes(coded.size() + kUnstuffSlack, 0xAA), 99};
-  result.bytes.resize(bit::pipeline::unstuff(Exact(coded), result.bytes.data(), result.taken));
+// Of the first `size` bytes; the others are behind them.
+Unstuffed unstuff(const Bytes& coded, std::size_t size) {
+  Unstuffed result{Bytes(size + kUnstuffSlack, 0xAA), 99};
+  const Exact exact(coded);
+  const std::span<const std::uint8_t> all = exact;
+  result.bytes.resize(
+      bit::pipeline::unstuff(all.first(size), all.size(), result.bytes.data(), result.taken));
   return result;
 }
+
+Unstuffed unstuff(const Bytes& coded) { return unstuff(coded, coded.size()); }
 
 // Byte by byte: T.81 §B.1.1.5.
 Starts plain_restarts(const Bytes& coded, std::size_t most) {
@@ -190,9 +196,12 @@ RC_GTEST_PROP(ScanBytes, are_read_as_byte_by_byte, ()) {
       if (coded[k] == 0xFF && (coded[k + 1] & 0xF8) != 0xD0) coded[k + 1] = 0;
     }
     const auto most = *rc::gen::inRange<std::size_t>(1, 20);
+    const auto size = *rc::gen::inRange<std::size_t>(0, coded.size() + 1);
+    const Bytes begin(coded.begin(), coded.begin() + static_cast<std::ptrdiff_t>(size));
     on_every_target([&](const char* target) {
       if (restarts_of(coded, most) != plain_restarts(coded, most)) RC_FAIL(target);
       if (!(unstuff(coded) == plain_unstuffed(coded))) RC_FAIL(target);
+      if (!(unstuff(coded, size) == plain_unstuffed(begin))) RC_FAIL(target);
     });
   }
 }
