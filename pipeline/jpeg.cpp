@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "pipeline/jpeg/color_simd.h"
 #include "pipeline/jpeg/libjpeg_decoder.h"
 #include "pipeline/jpeg/strip_decoder.h"
 #include "pipeline/resize.h"
@@ -15,15 +16,28 @@
 namespace bit::pipeline {
 namespace {
 
-// Calls use(const std::uint8_t* rgb) for each row of `box` of the image shrunk by `shrink`, until
-// there is none: then false.
-template <typename Decoder, typename Use>
-bool read_rows(Decoder& decoder, const CropBox& box, std::uint32_t shrink, Use use) {
-  if (!decoder.begin(box, shrink)) return false;
-  for (std::uint32_t y = 0; y < box.height; ++y) {
+static_assert(RowResizer::kPlaneUnit % kColorUnit == 0);
+
+// Writes the rows that the resizer asks for into it. False: not for this decoder.
+bool resize_rows(StripDecoder& decoder, std::uint32_t shrink, RowResizer& resizer) {
+  const CropBox& source = resizer.source();
+  if (!decoder.begin(source, shrink)) return false;
+  for (std::uint32_t y = 0; y < source.height; ++y) {
+    if (!decoder.next_row(resizer.row(), resizer.plane_bytes())) return false;
+    resizer.push_row();
+  }
+  return true;
+}
+
+// All rows of the opened image to `out` [height, width, 3]. False: not for this decoder.
+template <typename Decoder>
+bool copy_rows(Decoder& decoder, ImageSize size, std::uint8_t* out) {
+  if (!decoder.begin({0, 0, size.width, size.height})) return false;
+  const std::size_t row_bytes = std::size_t{size.width} * 3;
+  for (std::uint32_t y = 0; y < size.height; ++y, out += row_bytes) {
     const std::uint8_t* row = decoder.next_row();
     if (row == nullptr) return false;
-    use(row);
+    std::memcpy(out, row, row_bytes);
   }
   return true;
 }
@@ -44,18 +58,17 @@ struct JpegDecoder::Impl {
     return {libjpeg.width(), libjpeg.height()};
   }
 
-  // Calls use(const std::uint8_t* rgb) for each row of `box` of the image shrunk by `shrink`; when
-  // it turns out on the way that libjpeg has to do it, calls restart() and begins again.
-  template <typename Restart, typename Use>
-  void decode_rows(const CropBox& box, std::uint32_t shrink, Restart restart, Use use) {
+  // Ends with its image: with_strip() if our own decoder has opened it, which says whether it was
+  // for it; and with_libjpeg() if it was not.
+  template <typename WithStrip, typename WithLibjpeg>
+  void decode(WithStrip with_strip, WithLibjpeg with_libjpeg) {
     const Opened how = std::exchange(opened, Opened::kNot);
     if (how == Opened::kNot) throw std::logic_error("no image is open");
     if (how == Opened::kStrip) {
-      if (read_rows(strip, box, shrink, use)) return;
+      if (with_strip()) return;
       libjpeg.open(jpeg);
-      restart();
     }
-    read_rows(libjpeg, box, shrink, use);
+    with_libjpeg();
   }
 };
 
@@ -94,26 +107,26 @@ void JpegDecoder::decode(const ImagePlan& plan, std::uint32_t size, std::span<st
   if (plan.shrink != 1 && plan.shrink != 2 && plan.shrink != 4) {
     throw std::invalid_argument("an image is shrunk by 1, 2 or 4");
   }
-  RowResizer& resizer = impl_->resizer;
-  resizer.begin(plan, size, out);
-  const CropBox source = resizer.source();
-  impl_->decode_rows(
-      source, plan.shrink, [&] { resizer.begin(plan, size, out); },
-      [&](const std::uint8_t* row) { resizer.push_row(row); });
+  Impl& impl = *impl_;
+  RowResizer& resizer = impl.resizer;
+  impl.decode(
+      [&] {
+        resizer.begin(plan, size, out, RowLayout::kPlanar);
+        return resize_rows(impl.strip, plan.shrink, resizer);
+      },
+      [&] {
+        resizer.begin(plan, size, out);
+        impl.libjpeg.begin(resizer.source(), plan.shrink);
+        while (!resizer.complete()) resizer.push_row(impl.libjpeg.next_row());
+      });
 }
 
 RgbImage JpegDecoder::decode_full() {
   const ImageSize size = impl_->size();
   RgbImage image{size.width, size.height, {}};
-  const std::size_t row_bytes = std::size_t{image.width} * 3;
-  image.pixels.resize(row_bytes * image.height);
-  std::uint8_t* out = image.pixels.data();
-  impl_->decode_rows(
-      {0, 0, image.width, image.height}, 1, [&] { out = image.pixels.data(); },
-      [&](const std::uint8_t* row) {
-        std::memcpy(out, row, row_bytes);
-        out += row_bytes;
-      });
+  image.pixels.resize(std::size_t{image.width} * image.height * 3);
+  impl_->decode([&] { return copy_rows(impl_->strip, size, image.pixels.data()); },
+                [&] { copy_rows(impl_->libjpeg, size, image.pixels.data()); });
   return image;
 }
 

@@ -134,7 +134,7 @@ void AxisTaps::bilinear(const Part& part, double scale, std::uint32_t offset) {
 }
 
 void RowResizer::begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t height,
-                       std::span<std::uint8_t> out) {
+                       std::span<std::uint8_t> out, RowLayout layout) {
   if (out.size() < std::size_t{width} * height * 3) {
     throw std::invalid_argument("the output is smaller than its pixels");
   }
@@ -146,11 +146,11 @@ void RowResizer::begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t
   pushed_ = filled_ = next_ = 0;
   out_ = out;
   source_ = part.box;
-  plan_columns(plan.flip);
+  plan_columns(plan.flip, layout);
   plan_rows();
 }
 
-void RowResizer::plan_columns(bool flip) {
+void RowResizer::plan_columns(bool flip, RowLayout layout) {
   const std::uint32_t left = columns_.first.front();
   std::uint32_t right = 0, most = 0;
   for (std::uint32_t i = 0; i < width_; ++i) {
@@ -176,9 +176,14 @@ void RowResizer::plan_columns(bool flip) {
       pair[1] = pack(low_half(weight[i]), low_half(second));
     }
   }
-  group_stride_ = round_up(std::size_t{source_.width} * 3, 16);
+  const bool planar = layout == RowLayout::kPlanar;
+  plane_bytes_ = planar ? round_up(source_.width, kPlaneUnit) : 0;
+  group_stride_ = planar ? 3 * plane_bytes_ : round_up(std::size_t{source_.width} * 3, 16);
+  filter.pixel_step = planar ? 1 : 3;
+  filter.channel_step = planar ? plane_bytes_ : 1;
   // The padding of the last pixel's taps reaches past the row's end.
-  const std::size_t reach = std::size_t{source_.width + filter.pairs * 2} * 3;
+  const std::size_t reach =
+      (source_.width + filter.pairs * 2) * filter.pixel_step + 2 * filter.channel_step;
   grow(group_, group_stride_ * kGroupRows);
   grow(group_columns_, std::max(group_stride_, reach) * kGroupRows);
 }
@@ -203,13 +208,23 @@ void RowResizer::plan_rows() {
   grow(ring_, ring_rows_ * ring_stride_);
 }
 
-void RowResizer::push_row(const std::uint8_t* row) {
+std::uint8_t* RowResizer::row() {
+  if (filled_ == kept_.size() || kept_[filled_] != pushed_) return nullptr;
+  return &group_[filled_ % kGroupRows * group_stride_];
+}
+
+void RowResizer::push_row() {
   if (filled_ < kept_.size() && kept_[filled_] == pushed_) {
-    std::memcpy(&group_[filled_ % kGroupRows * group_stride_], row, std::size_t{source_.width} * 3);
     ++filled_;
     if (filled_ % kGroupRows == 0 || filled_ == kept_.size()) filter_group();
   }
   ++pushed_;
+}
+
+void RowResizer::push_row(const std::uint8_t* from) {
+  std::uint8_t* const to = row();
+  if (to != nullptr) std::memcpy(to, from, std::size_t{source_.width} * 3);
+  push_row();
 }
 
 void RowResizer::push_image(const std::uint8_t* image, std::uint32_t width) {

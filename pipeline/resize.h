@@ -40,28 +40,40 @@ struct AxisTaps {
   std::vector<double> scratch_;  // of one sample
 };
 
+// How the pixels of a row lie: [width, 3], or in planes [3, RowResizer::plane_bytes()] of which
+// each is `width` long.
+enum class RowLayout { kInterleaved, kPlanar };
+
 // One per thread; allocates only when an image needs more than all before it.
 class RowResizer {
  public:
+  static constexpr std::size_t kPlaneUnit = 32;  // plane_bytes() is a multiple of it
+
   // Starts an image. `out` [height, width, 3] is borrowed until complete(). Throws
   // std::invalid_argument for a plan whose output is not inside the resized crop.
   void begin(const ImagePlan& plan, std::uint32_t width, std::uint32_t height,
-             std::span<std::uint8_t> out);
+             std::span<std::uint8_t> out, RowLayout layout = RowLayout::kInterleaved);
   // A square.
-  void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out) {
-    begin(plan, size, size, out);
+  void begin(const ImagePlan& plan, std::uint32_t size, std::span<std::uint8_t> out,
+             RowLayout layout = RowLayout::kInterleaved) {
+    begin(plan, size, size, out, layout);
   }
   // The pixels of the image, as much smaller as the plan says, that the output depends on: a part
   // of the crop.
   const CropBox& source() const { return source_; }
-  // The next row of source(), from its top: [source().width, 3] uint8.
+  // Where the next row of source(), from its top, is to be written before push_row(); nullptr: the
+  // output does not depend on it.
+  std::uint8_t* row();
+  std::size_t plane_bytes() const { return plane_bytes_; }  // of kPlanar
+  void push_row();
+  // The same from memory of its own, [source().width, 3] uint8.
   void push_row(const std::uint8_t* row);
   // All rows of source(), from the whole image [*, width, 3].
   void push_image(const std::uint8_t* image, std::uint32_t width);
   bool complete() const { return next_ == height_; }
 
  private:
-  void plan_columns(bool flip);
+  void plan_columns(bool flip, RowLayout layout);
   void plan_rows();
   void filter_group();
   void emit_row();
@@ -75,7 +87,7 @@ class RowResizer {
   std::vector<std::uint32_t> kept_;  // rows of source() that the output depends on, ascending
   RowFilter row_filter_;
   std::vector<std::uint8_t> group_;  // [kGroupRows, group_stride_] rows to be filtered together
-  std::size_t group_stride_ = 0;     // bytes
+  std::size_t group_stride_ = 0, plane_bytes_ = 0;
   std::vector<std::uint8_t> group_columns_;
   std::vector<std::uint8_t>
       ring_;  // [ring_rows_, ring_stride_] filtered rows; a power of two of them

@@ -32,14 +32,15 @@ void filter_rows_simd(const RowFilter& filter, const RowGroup& group, std::uint8
   for (std::size_t y = 0; y < kGroupRows; ++y) {
     for (std::size_t i = 0; i < std::size_t{filter.pixels} * 3; ++i) {
       const std::size_t pixel = i / 3;
-      const std::size_t tap = std::size_t{filter.first[pixel]} * 3 + i % 3;
+      const std::size_t tap = filter.first[pixel] * filter.pixel_step + i % 3 * filter.channel_step;
       const std::int32_t* weights = filter.weights.data() + pixel * filter.pairs * 2;
       std::int32_t high = 0, low = 0;
       for (std::size_t pair = 0; pair < filter.pairs; ++pair, weights += 2) {
+        const std::size_t here = tap + pair * 2 * filter.pixel_step;
         const auto at = [&](std::size_t byte) {  // past the row only where the weight is zero
           return byte < group.stride ? std::int32_t{group.rows[y * group.stride + byte]} : 0;
         };
-        const std::int32_t first = at(tap + pair * 6), second = at(tap + pair * 6 + 3);
+        const std::int32_t first = at(here), second = at(here + filter.pixel_step);
         high += add_pair(weights[0], first, second);
         low += add_pair(weights[1], first, second);
       }
@@ -202,20 +203,26 @@ HWY_ATTR void columns_to_rows(const std::uint8_t* columns, std::uint8_t* rows, s
 template <std::size_t kPairs>
 HWY_ATTR void filter_columns(const RowFilter& filter, const std::uint8_t* columns,
                              std::uint8_t* out, std::size_t out_stride) {
-  constexpr std::size_t kPixel = 3 * kGroupRows;  // bytes
+  constexpr std::size_t kPixel = 3 * kGroupRows;  // bytes, of what is filtered
+  const std::size_t pixel_step = filter.pixel_step * kGroupRows;
+  const std::size_t channel_step = filter.channel_step * kGroupRows;
   const Columns d8;
   const std::size_t pairs = kPairs == 0 ? filter.pairs : kPairs;
   alignas(64) std::uint8_t filtered[kBlockPixels * kPixel];
   for (std::size_t block = 0; block < filter.pixels; block += kBlockPixels) {
     for (std::size_t i = 0; i < kBlockPixels; ++i) {
-      const std::uint8_t* const first = columns + filter.first[block + i] * kPixel;
+      const std::uint8_t* first = columns + filter.first[block + i] * pixel_step;
       const std::int32_t* const weights = filter.weights.data() + (block + i) * pairs * 2;
-      for (std::size_t at = 0; at < kPixel; at += hn::MaxLanes(d8)) {
-        const auto tap = [=](std::size_t pair) HWY_ATTR {
-          const std::uint8_t* column = first + at + pair * 2 * kPixel;
-          return RowPair{column, column + kPixel, weights[pair * 2], weights[pair * 2 + 1]};
-        };
-        hn::Store(weighted_sum<kPairs>(d8, pairs, tap), d8, filtered + i * kPixel + at);
+      std::uint8_t* const pixel = filtered + i * kPixel;
+      for (std::size_t channel = 0; channel < kPixel; channel += kGroupRows) {
+        for (std::size_t row = 0; row < kGroupRows; row += hn::MaxLanes(d8)) {
+          const auto tap = [=](std::size_t pair) HWY_ATTR {
+            const std::uint8_t* column = first + row + pair * 2 * pixel_step;
+            return RowPair{column, column + pixel_step, weights[pair * 2], weights[pair * 2 + 1]};
+          };
+          hn::Store(weighted_sum<kPairs>(d8, pairs, tap), d8, pixel + channel + row);
+        }
+        first += channel_step;
       }
     }
     for (std::size_t i = 0; i < kBlockPixels * 3; i += 16) {

@@ -23,6 +23,8 @@ inline constexpr std::size_t kBlockPixels = 16;  // of output, put back into row
 
 // How the pixels of an output row come from the pixels of an input row.
 struct RowFilter {
+  // Bytes of an input row from one pixel to the next, and from one channel of a pixel to the next.
+  std::size_t pixel_step = 3, channel_step = 1;
   std::uint32_t pixels = 0;           // a multiple of kBlockPixels: the last are padding
   std::uint32_t pairs = 0;            // of taps, of every pixel
   std::vector<std::uint32_t> first;   // [pixels] tap

@@ -45,22 +45,21 @@ void upsample_sums_simd(const std::uint16_t* sums, std::size_t count, std::uint8
 }
 
 void ycc_to_rgb_simd(const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr,
-                     std::size_t count, std::uint8_t* rgb) {
+                     std::size_t count, const RgbPlanes& rgb) {
   constexpr std::int32_t kHalf = 1 << 15;
-  for (std::size_t i = 0; i < count; ++i, rgb += 3) {
+  for (std::size_t i = 0; i < count; ++i) {
     const std::int32_t blue = cb[i] - 128, red = cr[i] - 128;
-    rgb[0] = byte(y[i] + ((91881 * red + kHalf) >> 16));
-    rgb[1] = byte(y[i] + ((-22554 * blue - 46802 * red + kHalf) >> 16));
-    rgb[2] = byte(y[i] + ((116130 * blue + kHalf) >> 16));
+    rgb.red[i] = byte(y[i] + ((91881 * red + kHalf) >> 16));
+    rgb.green[i] = byte(y[i] + ((-22554 * blue - 46802 * red + kHalf) >> 16));
+    rgb.blue[i] = byte(y[i] + ((116130 * blue + kHalf) >> 16));
   }
 }
 
-void interleave_rgb_simd(const std::uint8_t* red, const std::uint8_t* green,
-                         const std::uint8_t* blue, std::size_t count, std::uint8_t* rgb) {
+void interleave_rgb_simd(const RgbPlanes& planes, std::size_t count, std::uint8_t* rgb) {
   for (std::size_t i = 0; i < count; ++i, rgb += 3) {
-    rgb[0] = red[i];
-    rgb[1] = green[i];
-    rgb[2] = blue[i];
+    rgb[0] = planes.red[i];
+    rgb[1] = planes.green[i];
+    rgb[2] = planes.blue[i];
   }
 }
 
@@ -170,24 +169,22 @@ HWY_INLINE Colours convert(const std::uint8_t* luma, const std::uint8_t* blue_di
 }
 
 void ycc_to_rgb_simd(const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr,
-                     std::size_t count, std::uint8_t* rgb) {
-  const D8 d8;
-  const std::size_t half = hn::Lanes(D16());
-  for (std::size_t i = 0; i < count; i += 2 * half) {
-    const Colours first = convert(y + i, cb + i, cr + i);
-    const Colours second = convert(y + i + half, cb + i + half, cr + i + half);
-    hn::StoreInterleaved3(hn::Combine(d8, second.red, first.red),
-                          hn::Combine(d8, second.green, first.green),
-                          hn::Combine(d8, second.blue, first.blue), d8, rgb + 3 * i);
+                     std::size_t count, const RgbPlanes& rgb) {
+  const hn::Half<D8> d8;
+  static_assert(kColorUnit % hn::MaxLanes(hn::Half<D8>()) == 0);
+  for (std::size_t i = 0; i < count; i += hn::Lanes(d8)) {
+    const Colours colours = convert(y + i, cb + i, cr + i);
+    hn::StoreU(colours.red, d8, rgb.red + i);
+    hn::StoreU(colours.green, d8, rgb.green + i);
+    hn::StoreU(colours.blue, d8, rgb.blue + i);
   }
 }
 
-void interleave_rgb_simd(const std::uint8_t* red, const std::uint8_t* green,
-                         const std::uint8_t* blue, std::size_t count, std::uint8_t* rgb) {
+void interleave_rgb_simd(const RgbPlanes& planes, std::size_t count, std::uint8_t* rgb) {
   const D8 d8;
   for (std::size_t i = 0; i < count; i += hn::Lanes(d8)) {
-    hn::StoreInterleaved3(hn::LoadU(d8, red + i), hn::LoadU(d8, green + i), hn::LoadU(d8, blue + i),
-                          d8, rgb + 3 * i);
+    hn::StoreInterleaved3(hn::LoadU(d8, planes.red + i), hn::LoadU(d8, planes.green + i),
+                          hn::LoadU(d8, planes.blue + i), d8, rgb + 3 * i);
   }
 }
 
@@ -225,13 +222,12 @@ void upsample_sums(const std::uint16_t* sums, std::size_t count, std::uint8_t* o
 }
 
 void ycc_to_rgb(const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr,
-                std::size_t count, std::uint8_t* rgb) {
+                std::size_t count, const RgbPlanes& rgb) {
   HWY_DYNAMIC_DISPATCH(ycc_to_rgb_simd)(y, cb, cr, count, rgb);
 }
 
-void interleave_rgb(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
-                    std::size_t count, std::uint8_t* rgb) {
-  HWY_DYNAMIC_DISPATCH(interleave_rgb_simd)(red, green, blue, count, rgb);
+void interleave_rgb(const RgbPlanes& planes, std::size_t count, std::uint8_t* rgb) {
+  HWY_DYNAMIC_DISPATCH(interleave_rgb_simd)(planes, count, rgb);
 }
 
 }  // namespace bit::pipeline

@@ -26,10 +26,16 @@ void sum_rows(const std::uint8_t* near, const std::uint8_t* far, std::size_t cou
               std::uint16_t* sums);
 void upsample_sums(const std::uint16_t* sums, std::size_t count, std::uint8_t* out);
 
-// rgb [count, 3].
+// Where the colours of a row go, each [count] and up to the next multiple of kColorUnit.
+struct RgbPlanes {
+  std::uint8_t *red = nullptr, *green = nullptr, *blue = nullptr;
+};
+inline constexpr std::size_t kColorUnit = 32;
+
 void ycc_to_rgb(const std::uint8_t* y, const std::uint8_t* cb, const std::uint8_t* cr,
-                std::size_t count, std::uint8_t* rgb);
-void interleave_rgb(const std::uint8_t* red, const std::uint8_t* green, const std::uint8_t* blue,
-                    std::size_t count, std::uint8_t* rgb);
+                std::size_t count, const RgbPlanes& rgb);
+
+// rgb [count, 3].
+void interleave_rgb(const RgbPlanes& planes, std::size_t count, std::uint8_t* rgb);
 
 }  // namespace bit::pipeline

@@ -155,7 +155,6 @@ void StripDecoder::prepare_strip() {
   grow(tiles_, kGroup * row_coefficients_ + kAlignment);
   grow(sums_, pixels + kRowSlack);
   grow(between_, pixels + 2 * kRowSlack);
-  grow(rgb_, 3 * (pixels + kRowSlack));
 }
 
 bool StripDecoder::decode_group() {
@@ -254,24 +253,35 @@ std::uint32_t StripDecoder::last_mcu_row_of(std::uint32_t y) const {
   return std::min(y + 1, height_ - 1) / mcu_height_;
 }
 
-const std::uint8_t* StripDecoder::next_row() {
+bool StripDecoder::next_row(std::uint8_t* planes, std::size_t plane_bytes) {
   const std::uint32_t y = y_++;
   while (next_mcu_row_ <= last_mcu_row_of(y)) {
-    if (!decode_group()) return nullptr;
+    if (!decode_group()) return false;
   }
+  if (planes == nullptr) return true;
+  const RgbPlanes out{planes, planes + plane_bytes, planes + 2 * plane_bytes};
   const std::size_t skipped = box_.x - std::size_t{left_} * mcu_width_;
+  const bool grey = header_.components.size() == 1;
   const std::uint8_t* first = whole_row(0, y) + skipped;
-  if (header_.components.size() == 1) {
-    interleave_rgb(first, first, first, box_.width, rgb_.data());
-    return rgb_.data();
-  }
-  const std::uint8_t* second = whole_row(1, y) + skipped;
-  const std::uint8_t* third = whole_row(2, y) + skipped;
-  if (jpeg_colors(header_) == JpegColors::kRgb) {
-    interleave_rgb(first, second, third, box_.width, rgb_.data());
+  const std::uint8_t* second = grey ? first : whole_row(1, y) + skipped;
+  const std::uint8_t* third = grey ? first : whole_row(2, y) + skipped;
+  if (grey || jpeg_colors(header_) == JpegColors::kRgb) {
+    std::memcpy(out.red, first, box_.width);
+    std::memcpy(out.green, second, box_.width);
+    std::memcpy(out.blue, third, box_.width);
   } else {
-    ycc_to_rgb(first, second, third, box_.width, rgb_.data());
+    ycc_to_rgb(first, second, third, box_.width, out);
   }
+  return true;
+}
+
+const std::uint8_t* StripDecoder::next_row() {
+  const std::size_t plane = (box_.width + kColorUnit - 1) / kColorUnit * kColorUnit;
+  grow(planes_, 3 * plane);
+  grow(rgb_, 3 * plane);
+  std::uint8_t* const planes = planes_.data();
+  if (!next_row(planes, plane)) return nullptr;
+  interleave_rgb({planes, planes + plane, planes + 2 * plane}, box_.width, rgb_.data());
   return rgb_.data();
 }
 

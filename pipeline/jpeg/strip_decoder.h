@@ -30,6 +30,10 @@ class StripDecoder {
   // rounded up), as libjpeg shrinks it in the inverse DCT. May be called again. False: not for
   // this decoder.
   bool begin(const CropBox& box, std::uint32_t scale = 1);
+  // The next row, one plane after the other: red, green and blue, `plane_bytes` each, a multiple of
+  // kColorUnit that has room for the box's width. `planes` nullptr: goes over it. False: not for
+  // this decoder.
+  bool next_row(std::uint8_t* planes, std::size_t plane_bytes);
   // The next row: [box.width, 3] RGB, good until the next call. nullptr: not for this decoder.
   const std::uint8_t* next_row();
 
@@ -82,8 +86,8 @@ class StripDecoder {
   std::size_t row_coefficients_ = 0;
   std::vector<std::uint16_t> sums_;
   std::array<std::vector<std::uint8_t>, kMaxComponents> upsampled_;
-  std::vector<std::uint8_t> between_;  // between the two directions of upsampling
-  std::vector<std::uint8_t> rgb_;
+  std::vector<std::uint8_t> between_;       // between the two directions of upsampling
+  std::vector<std::uint8_t> planes_, rgb_;  // of a row
 };
 
 }  // namespace bit::pipeline

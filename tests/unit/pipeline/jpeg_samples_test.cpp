@@ -180,7 +180,8 @@ TEST(YccToRgb, follows_libjpegs_formula_for_all_colours) {
     return static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
   };
   on_every_target([&](const char* target) {
-    Bytes y(256 + kRowSlack), cb(y.size()), cr(y.size()), out(3 * y.size()), expected(3 * 256);
+    Bytes y(256 + kRowSlack), cb(y.size()), cr(y.size()), out(3 * 256), expected(out.size());
+    const RgbPlanes planes{&out[0], &out[256], &out[512]};
     for (std::size_t i = 0; i < 256; ++i) y[i] = static_cast<std::uint8_t>(i);
     for (int blue = 0; blue < 256; ++blue) {
       std::fill(cb.begin(), cb.end(), static_cast<std::uint8_t>(blue));
@@ -190,13 +191,12 @@ TEST(YccToRgb, follows_libjpegs_formula_for_all_colours) {
         const int to_red = (91881 * v + half) >> 16, to_blue = (116130 * u + half) >> 16;
         const int to_green = (-22554 * u - 46802 * v + half) >> 16;
         for (int i = 0; i < 256; ++i) {
-          expected[3 * i] = limit(i + to_red);
-          expected[3 * i + 1] = limit(i + to_green);
-          expected[3 * i + 2] = limit(i + to_blue);
+          expected[i] = limit(i + to_red);
+          expected[256 + i] = limit(i + to_green);
+          expected[512 + i] = limit(i + to_blue);
         }
-        ycc_to_rgb(y.data(), cb.data(), cr.data(), 256, out.data());
-        ASSERT_TRUE(std::equal(expected.begin(), expected.end(), out.begin()))
-            << target << " " << blue << " " << red;
+        ycc_to_rgb(y.data(), cb.data(), cr.data(), 256, planes);
+        ASSERT_EQ(out, expected) << target << " " << blue << " " << red;
       }
     }
   });
@@ -208,17 +208,18 @@ TEST(YccToRgb, knows_pure_colours_and_rows_of_any_length) {
     const Bytes colours[] = {{76, 85, 255}, {150, 44, 21}, {29, 255, 107}, {255, 128, 128}};
     const Bytes rgb[] = {{254, 0, 0}, {0, 255, 1}, {0, 0, 254}, {255, 255, 255}};
     for (std::size_t count = 1; count < 100; ++count) {
-      Bytes y(count + kRowSlack), cb(y.size()), cr(y.size()), out(3 * (count + kRowSlack));
+      Bytes y(count + kRowSlack), cb(y.size()), cr(y.size());
+      const std::size_t plane = (count + kColorUnit - 1) / kColorUnit * kColorUnit;
+      Bytes out(3 * plane), interleaved(3 * plane);
+      const RgbPlanes planes{&out[0], &out[plane], &out[2 * plane]};
       for (std::size_t i = 0; i < count; ++i) {
         y[i] = colours[i % 4][0], cb[i] = colours[i % 4][1], cr[i] = colours[i % 4][2];
       }
-      ycc_to_rgb(y.data(), cb.data(), cr.data(), count, out.data());
+      ycc_to_rgb(y.data(), cb.data(), cr.data(), count, planes);
+      interleave_rgb(planes, count, interleaved.data());
       for (std::size_t i = 0; i < 3 * count; ++i) {
-        ASSERT_EQ(out[i], rgb[i / 3 % 4][i % 3]) << target << " " << i << " of " << count;
-      }
-      interleave_rgb(y.data(), cb.data(), cr.data(), count, out.data());
-      for (std::size_t i = 0; i < 3 * count; ++i) {
-        ASSERT_EQ(out[i], colours[i / 3 % 4][i % 3]) << target << " " << i << " of " << count;
+        ASSERT_EQ(interleaved[i], rgb[i / 3 % 4][i % 3]) << target << " " << i << " of " << count;
+        ASSERT_EQ(out[i % 3 * plane + i / 3], interleaved[i]) << target << " " << i;
       }
     }
   });

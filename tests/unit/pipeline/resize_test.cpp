@@ -34,6 +34,23 @@ Bytes resize(const Bytes& image, std::uint32_t width, const ImagePlan& plan, std
   return out;
 }
 
+Bytes resize_planes(const Bytes& image, std::uint32_t width, const ImagePlan& plan,
+                    std::uint32_t size, RowResizer& resizer) {
+  Bytes out(std::size_t{size} * size * 3);
+  resizer.begin(plan, size, out, RowLayout::kPlanar);
+  const CropBox& box = resizer.source();
+  for (std::uint32_t y = 0; y < box.height; ++y) {
+    std::uint8_t* const row = resizer.row();
+    for (std::size_t i = 0; i < box.width * 3 && row != nullptr; ++i) {
+      row[i % 3 * resizer.plane_bytes() + i / 3] =
+          image[(std::size_t{box.y + y} * width + box.x) * 3 + i];
+    }
+    resizer.push_row();
+  }
+  EXPECT_TRUE(resizer.complete());
+  return out;
+}
+
 Bytes reference(const Bytes& image, std::uint32_t width, const ImagePlan& plan,
                 std::uint32_t size) {
   Bytes out(std::size_t{size} * size * 3);
@@ -61,6 +78,7 @@ RC_GTEST_PROP(RowResizer, equals_the_reference_on_every_instruction_set, ()) {
   RowResizer resizer;
   on_every_target([&](const char* target) {
     if (resize(image, width, plan, size, resizer) != expected) RC_FAIL(target);
+    if (resize_planes(image, width, plan, size, resizer) != expected) RC_FAIL(target);
   });
 }
 
