@@ -46,8 +46,7 @@ PooledBuffer BufferPool::take(std::uint64_t bytes) {
   {
     const std::lock_guard lock(mutex_);
     const std::size_t fitting = class_of(capacity);
-    const bool full = limit_ > 0 && held_bytes_ + capacity > limit_;
-    for (std::size_t i = fitting; i <= fitting + (full ? kLargerClasses : 0); ++i) {
+    for (std::size_t i = fitting; i <= fitting + kLargerClasses; ++i) {
       if (free_[i].empty()) continue;
       PooledBuffer buffer = std::move(free_[i].back());
       free_[i].pop_back();

@@ -26,9 +26,9 @@ struct PooledBuffer {
 // what was asked for, and buffers of about the same need find each other.
 class BufferPool {
  public:
-  // `limit`: bytes of buffers, lent and free together; 0: none. Where another buffer would exceed
-  // it, a free one of up to twice the size is taken, or free ones are given to the system first.
-  // Only what is lent can exceed it.
+  // A free buffer of up to twice the size is taken before memory is asked for. `limit`: bytes of
+  // buffers, lent and free together; 0: none. Where another buffer would exceed it, free ones are
+  // given to the system first. Only what is lent can exceed it.
   explicit BufferPool(std::uint64_t limit) : limit_(limit) {}
 
   PooledBuffer take(std::uint64_t bytes);
