@@ -20,6 +20,7 @@
 #include "launcher/bench_support.h"
 #include "launcher/exit_code.h"
 #include "launcher/find_split.h"
+#include "launcher/words.h"
 #include "pipeline/jpeg.h"
 #include "pipeline/loader.h"
 #include "storage/dataset.h"
@@ -141,8 +142,9 @@ void report(const DecodeSettings& settings, std::span<const std::string> images,
   for (const std::string& image : images) bytes += image.size();
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  fmt::print("{} images of {} bytes on average, {} px, {} threads, {} windows\n", images.size(),
-             bytes / images.size(), settings.image_size, settings.threads, windows.size());
+  fmt::print("{} of {} bytes on average, {} px, {}, {}\n", counted(images.size(), "image"),
+             bytes / images.size(), settings.image_size, counted(settings.threads, "thread"),
+             counted(windows.size(), "window"));
   fmt::print("{:.1f} images/s ({:.1f} to {:.1f}), {:.1f} a core\n", median.rate(),
              windows.front().rate(), windows.back().rate(), per_core);
   const nlohmann::ordered_json result = {

@@ -37,6 +37,7 @@ struct LoaderSettings {
   BenchMode mode;
   std::string cache = "none";
   std::string cache_memory = "4GiB";
+  std::uint32_t cache_short_side = 0;
 };
 
 struct Measured {
@@ -148,6 +149,7 @@ void report(const LoaderSettings& settings, const Measured& measured) {
       {"crop_area_min", settings.crop_area_min},
       {"in_order", settings.in_order},
       {"cache", settings.cache},
+      {"cache_short_side", settings.cache_short_side},
       {"images_per_second", median},
       {"first_batch_seconds", measured.first_batch_seconds},
       {"first_batch_cpu_seconds", measured.first_batch_cpu_seconds},
@@ -226,6 +228,10 @@ void add_options(CLI::App& app, LoaderSettings& settings) {
   app.add_option("--cache-memory", settings.cache_memory, "bytes of the cache at most")
       ->capture_default_str()
       ->needs(cache);
+  app.add_option("--cache-short-side", settings.cache_short_side,
+                 "of --cache decoded: longer short sides are shrunk to it, pixels; 0 keeps all")
+      ->capture_default_str()
+      ->needs(cache);
   auto* in_order = app.add_flag("--in-order", settings.in_order,
                                 "decode in the order of the slots instead of the longest first");
   auto* bare_loop = app.add_flag(
@@ -263,6 +269,7 @@ pipeline::LoaderOptions options_of(const LoaderSettings& settings, std::uint64_t
                   : settings.cache == "decoded" ? pipeline::CacheKind::kDecoded
                                                 : pipeline::CacheKind::kNone;
   options.cache_limit = cache_limit;
+  options.cache_short_side = settings.cache_short_side;
   options.last_batch = settings.max_epochs > 0
                            ? settings.max_epochs * order.batches_per_epoch()
                            : std::uint64_t{1} << 40;  // longer than anybody waits

@@ -35,7 +35,7 @@ void set_defaults(Reading& reading, const std::string& name) {
                        reading.mistakes.push_back(
                            {name, fmt::format("{} is missing: expected {}", key, expected(field))});
                      }
-                     reading.origins.try_emplace(key, "default");
+                     reading.origins.try_emplace(key, kDefaultOrigin);
                      if (field.is_repeated()) return;
                      const auto& reflection = *group.GetReflection();
                      if (reflection.HasField(group, &field)) return;

@@ -33,6 +33,7 @@ class ConfigError : public std::runtime_error {
 
 // Dotted key -> where its value comes from: "file:line:column", "override 3 (seed=1)", "default".
 using Origins = std::map<std::string, std::string>;
+inline constexpr const char* kDefaultOrigin = "default";  // of what nobody set
 
 struct LoadedConfig {
   schemas::RunConfig config;  // every field set: the YAML's, an override's or the default

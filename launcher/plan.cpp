@@ -27,6 +27,25 @@ std::uint64_t largest_divisor(std::uint64_t number, std::uint64_t limit, std::ui
   return 0;
 }
 
+pipeline::ResizeFilter filter_of(const schemas::DataConfig& data) {
+  return data.antialias() ? pipeline::ResizeFilter::kTriangle : pipeline::ResizeFilter::kBilinear;
+}
+
+pipeline::TrainingCrop training_crop(const schemas::DataConfig& data) {
+  if (data.crop() == "inception") {
+    return pipeline::InceptionCropOptions{.area_min = data.crop_area_min(),
+                                          .area_max = data.crop_area_max(),
+                                          .aspect_min = data.crop_aspect_min(),
+                                          .aspect_max = data.crop_aspect_max(),
+                                          .flip = data.flip(),
+                                          .filter = filter_of(data)};
+  }
+  const auto resize =
+      data.resize() > 0 ? data.resize() : pipeline::hyper_rule_resize(data.image_size());
+  return pipeline::ResizeCropOptions{
+      .resize = resize, .flip = data.flip(), .filter = filter_of(data)};
+}
+
 class Planner {
  public:
   Planner(const LoadedConfig& loaded, const DatasetFacts& train,
@@ -43,6 +62,7 @@ class Planner {
     plan_threads();
     plan_batch();
     plan_model();
+    plan_images();
     if (mistakes_.empty()) {
       plan_order();
       plan_schedule();
@@ -65,6 +85,8 @@ class Planner {
   void check_threads(unsigned cores);
   void plan_batch();
   void plan_model();
+  void plan_images();
+  void warn_if_idle(const char* key, bool idle, const char* because);
   void plan_order();
   void plan_schedule();
   void plan_evaluation();
@@ -233,6 +255,28 @@ void Planner::plan_schedule() {
   }
 }
 
+void Planner::warn_if_idle(const char* key, bool idle, const char* because) {
+  const auto origin = origins_.find(key);
+  if (!idle || origin == origins_.end() || origin->second == kDefaultOrigin) return;
+  warn(fmt::format("{}: {} changes nothing: {}", origin->second, key, because));
+}
+
+void Planner::plan_images() {
+  const schemas::DataConfig& data = config_.data();
+  plan_.image_size = data.image_size();
+  plan_.crop = training_crop(data);
+  plan_.filter = filter_of(data);
+  const bool inception = data.crop() == "inception";
+  warn_if_idle("data.resize", inception, "data.crop is inception");
+  for (const char* key : {"data.crop_area_min", "data.crop_area_max", "data.crop_aspect_min",
+                          "data.crop_aspect_max"}) {
+    warn_if_idle(key, !inception, "data.crop is resize-random-crop");
+  }
+  warn_if_idle("data.cache_memory", data.cache() == "none", "data.cache is none");
+  warn_if_idle("data.cache_short_side", data.cache() != "decoded", "data.cache is not decoded");
+  warn_if_idle("evaluate.resize", config_.evaluate().crop() == "none", "evaluate.crop is none");
+}
+
 void Planner::plan_evaluation() {
   if (!evaluation_) return;
   const auto& config = config_.evaluate();
@@ -287,6 +331,7 @@ void Planner::plan_cache() {
   const bool encoded = kind == "encoded";
   plan_.cache = encoded ? pipeline::CacheKind::kEncoded : pipeline::CacheKind::kDecoded;
   plan_.cache_needed = encoded ? plan_.data.bytes : 3 * plan_.data.pixels;
+  plan_.cache_short_side = encoded ? 0 : config_.data().cache_short_side();
   plan_.memory.cache = parse_bytes(config_.data().cache_memory()).value_or(0);
   // A short side makes images smaller than the index knows them.
   if (plan_.cache_needed > 0 && plan_.cache_needed < plan_.memory.cache) {
@@ -309,29 +354,6 @@ RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
   return Planner(loaded, train, evaluation).make(topology);
 }
 
-namespace {
-
-pipeline::ResizeFilter filter_of(const schemas::DataConfig& data) {
-  return data.antialias() ? pipeline::ResizeFilter::kTriangle : pipeline::ResizeFilter::kBilinear;
-}
-
-pipeline::TrainingCrop training_crop(const schemas::DataConfig& data) {
-  if (data.crop() == "inception") {
-    return pipeline::InceptionCropOptions{.area_min = data.crop_area_min(),
-                                          .area_max = data.crop_area_max(),
-                                          .aspect_min = data.crop_aspect_min(),
-                                          .aspect_max = data.crop_aspect_max(),
-                                          .flip = data.flip(),
-                                          .filter = filter_of(data)};
-  }
-  const auto resize =
-      data.resize() > 0 ? data.resize() : pipeline::hyper_rule_resize(data.image_size());
-  return pipeline::ResizeCropOptions{
-      .resize = resize, .flip = data.flip(), .filter = filter_of(data)};
-}
-
-}  // namespace
-
 trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {
   trainer::TrainSettings settings;
   settings.output = config.output();
@@ -345,15 +367,15 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
                                                      : trainer::LossKind::kSoftmax;
   settings.init = config.model().init();
   settings.order = plan.order;
-  settings.crop = training_crop(config.data());
-  settings.image_size = config.data().image_size();
+  settings.crop = plan.crop;
+  settings.image_size = plan.image_size;
   settings.decoder_threads = plan.decoder_threads;
   settings.reader_threads = plan.reader_threads;
   settings.prefetch = config.data().prefetch();
   settings.memory_limit = plan.window_memory_limit;
   settings.cache = plan.cache;
   settings.cache_limit = parse_bytes(config.data().cache_memory()).value_or(0);
-  settings.cache_short_side = config.data().cache_short_side();
+  settings.cache_short_side = plan.cache_short_side;
   settings.bad_record_budget = config.data().bad_record_budget();
   settings.accumulate = config.optimizer().accumulate();
   settings.schedule = plan.schedule;
@@ -361,8 +383,8 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
   settings.weight_decay = config.optimizer().weight_decay();
   settings.evaluation = {.batch = plan.evaluation_batch,
                          .resize = plan.evaluation_resize,
-                         .image_size = config.data().image_size(),
-                         .filter = filter_of(config.data()),
+                         .image_size = plan.image_size,
+                         .filter = plan.filter,
                          .decoder_threads = plan.decoder_threads,
                          .reader_threads = plan.reader_threads};
   settings.evaluate_every = plan.evaluate_every;

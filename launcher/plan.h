@@ -9,6 +9,7 @@
 
 #include "cluster/topology.h"
 #include "launcher/config.h"
+#include "pipeline/crop.h"
 #include "pipeline/image_cache.h"
 #include "pipeline/order.h"
 #include "schemas/config.pb.h"
@@ -64,6 +65,9 @@ struct RunPlan {
   std::uint64_t allreduce_bytes = 0;  // of one update
 
   DatasetFacts data;
+  std::uint32_t image_size = 0;  // side of training and evaluation images, pixels
+  pipeline::TrainingCrop crop;
+  pipeline::ResizeFilter filter = pipeline::ResizeFilter::kTriangle;  // of evaluation
   pipeline::TrainOrderOptions order;  // batch, lanes, block and window resolved
   std::uint64_t rank_batch = 0;       // images of a rank in one update
   std::uint64_t micro_batch = 0;      // images of a rank in one forward pass
@@ -80,10 +84,11 @@ struct RunPlan {
 
   std::uint64_t window_memory_limit = 0;  // bytes
   pipeline::CacheKind cache = pipeline::CacheKind::kNone;
-  std::uint64_t cache_needed = 0;     // bytes that hold the whole split; 0: unknown
-  MemoryPlan memory;                  // of each rank
-  std::optional<RunStart> start;      // when it was looked for (plan_start.h)
-  std::vector<std::string> warnings;  // things that work but are probably not meant
+  std::uint64_t cache_needed = 0;      // bytes that hold the whole split; 0: unknown
+  std::uint32_t cache_short_side = 0;  // pixels that cached images are shrunk to; 0: kept
+  MemoryPlan memory;                   // of each rank
+  std::optional<RunStart> start;       // when it was looked for (plan_start.h)
+  std::vector<std::string> warnings;   // things that work but are probably not meant
 };
 
 // `topology` is this rank's. Throws ConfigError with everything that does not fit, each said where

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include <cmath>
+#include <variant>
 
 #include "launcher/plan.h"
 #include "launcher/shard_commands/progress_line.h"
@@ -54,11 +55,40 @@ void describe_model(const RunPlan& plan, Table& table) {
                                         static_cast<double>(plan.forward_macs) / 1e9));
 }
 
+std::string training_images(const RunPlan& plan) {
+  const auto said = [&](const std::string& what, bool flip, pipeline::ResizeFilter filter) {
+    return fmt::format("{} px, {}{}{}", plan.image_size, what,
+                       flip ? ", mirrored half the time" : "",
+                       filter == pipeline::ResizeFilter::kTriangle ? "" : ", not antialiased");
+  };
+  if (const auto* crop = std::get_if<pipeline::InceptionCropOptions>(&plan.crop)) {
+    return said(fmt::format("a crop of {:g} to {:g}% of the area", crop->area_min * 100,
+                            crop->area_max * 100),
+                crop->flip, crop->filter);
+  }
+  const auto& crop = std::get<pipeline::ResizeCropOptions>(plan.crop);
+  return said(crop.resize > plan.image_size
+                  ? fmt::format("a random square of the image resized to {0} x {0}", crop.resize)
+                  : std::string("the whole image"),
+              crop.flip, crop.filter);
+}
+
+std::string evaluation_images(const RunPlan& plan) {
+  const std::string what =
+      plan.evaluation_resize > 0
+          ? fmt::format("the centre of the image with its short side at {}", plan.evaluation_resize)
+          : "the whole image";
+  return fmt::format("{} px, {}{}", plan.image_size, what,
+                     plan.filter == pipeline::ResizeFilter::kTriangle ? "" : ", not antialiased");
+}
+
 void describe_data(const RunPlan& plan, Table& table) {
   const double mean = static_cast<double>(plan.data.bytes) / static_cast<double>(plan.data.records);
   table.section("data");
   table.row("records", fmt::format("{} of {} on average, {} in all", plan.data.records,
                                    bytes_text(mean), bytes_text(plan.data.bytes)));
+  table.row("training images", training_images(plan));
+  if (plan.evaluation_records > 0) table.row("evaluation images", evaluation_images(plan));
   const std::string window =
       plan.order.block == 1
           ? "every record by itself"
@@ -126,13 +156,17 @@ void describe_memory(const RunPlan& plan, Table& table) {
   table.row("encoded records", fmt::format("{} (at most {})", bytes_text(memory.encoded),
                                            bytes_text(plan.window_memory_limit)));
   if (plan.cache != pipeline::CacheKind::kNone) {
-    table.row(
-        "image cache",
-        fmt::format("{} of {} at most; {}", bytes_text(memory.cache),
-                    plan.cache == pipeline::CacheKind::kEncoded ? "records" : "decoded images",
-                    plan.cache_needed == 0
-                        ? std::string("the index does not know how large all are")
-                        : fmt::format("all of them need {}", bytes_text(plan.cache_needed))));
+    std::string what = plan.cache == pipeline::CacheKind::kEncoded ? "records" : "decoded images";
+    if (plan.cache_short_side > 0) {
+      what += fmt::format(" of short sides up to {} px", plan.cache_short_side);
+    }
+    table.row("image cache",
+              fmt::format("{} of {} at most; {}", bytes_text(memory.cache), what,
+                          plan.cache_needed == 0
+                              ? std::string("the index does not know how large all are")
+                              : fmt::format("all of them need {}{}",
+                                            plan.cache_short_side > 0 ? "less than " : "",
+                                            bytes_text(plan.cache_needed))));
   }
   table.row("together",
             fmt::format("{}, {} on this host", bytes_text(memory.total()),

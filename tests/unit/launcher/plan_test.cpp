@@ -249,6 +249,37 @@ TEST(Plan, the_run_is_given_the_numbers_of_the_plan) {
   EXPECT_EQ(settings.model.classes, 1000);
 }
 
+TEST(Plan, says_how_images_are_cut) {
+  const auto text_with = [](std::vector<std::string> overrides) {
+    overrides.push_back("evaluate.split=test");
+    return describe(make_plan(config_with(overrides), kThousands, DatasetFacts{500, 1000, 500},
+                              topology(1, 1, 8)));
+  };
+  EXPECT_THAT(text_with({"data.crop_area_min=0.08"}),
+              AllOf(HasSubstr("224 px, a crop of 8 to 100% of the area, mirrored half the time\n"),
+                    HasSubstr("224 px, the centre of the image with its short side at 256\n")));
+  EXPECT_THAT(text_with({"data.crop=resize-random-crop", "data.image_size=128", "data.flip=false",
+                         "data.antialias=false", "evaluate.crop=none"}),
+              AllOf(HasSubstr("128 px, a random square of the image resized to 160 x 160, not "
+                              "antialiased\n"),
+                    HasSubstr("128 px, the whole image, not antialiased\n")));
+  EXPECT_THAT(text_with({"data.cache=decoded", "data.cache_short_side=512"}),
+              HasSubstr("decoded images of short sides up to 512 px at most"));
+}
+
+TEST(Plan, warns_of_settings_that_change_nothing) {
+  EXPECT_THAT(plan_with({"data.resize=256"}).warnings,
+              ElementsAre(HasSubstr("data.resize changes nothing: data.crop is inception")));
+  EXPECT_THAT(plan_with({"data.resize=256", "data.crop=resize-random-crop"}).warnings, IsEmpty());
+  EXPECT_THAT(plan_with({"data.crop_area_min=0.1", "data.crop=resize-random-crop"}).warnings,
+              ElementsAre(HasSubstr("data.crop_area_min changes nothing")));
+  EXPECT_THAT(plan_with({"data.cache_memory=1GiB", "data.cache_short_side=512"}).warnings,
+              ElementsAre(HasSubstr("data.cache_memory changes nothing: data.cache is none"),
+                          HasSubstr("data.cache_short_side changes nothing")));
+  EXPECT_THAT(plan_with({"evaluate.resize=300", "evaluate.crop=none"}).warnings,
+              ElementsAre(HasSubstr("evaluate.resize changes nothing: evaluate.crop is none")));
+}
+
 TEST(Plan, is_described_with_units) {
   const std::string text = describe(plan_with({"schedule.length=90ep"}, 2));
   for (const char* part : {"390 an epoch", "90.00 epochs", "35100 in all", "2 ranks x 128 images",
