@@ -185,7 +185,7 @@ bool StripDecoder::decode_group() {
   for (std::size_t i = 0; i < rows && good; ++i) {
     good = transform(tiles + i * row_coefficients_, next_mcu_row_++);
   }
-  if (!good) std::ranges::fill(tiles_, std::int16_t{0});
+  if (!good) std::fill_n(tiles, rows * row_coefficients_, std::int16_t{0});
   return good;
 }
 
