@@ -12,7 +12,7 @@ namespace bit::launcher {
 namespace {
 
 // JPEG bytes that one core decodes, crops and resizes in a second. Assumption, measured on
-// photographs of 500 x 375 (110 kB, 224 px crops) as they are: 990 images a second, and 1280 on
+// photographs of 500 x 375 (110 kB, 224 px crops) as they are: 1076 images a second, and 1491 on
 // shards prepared losslessly (docs/performance.md). `bit-bench loader` measures this machine.
 constexpr double kDecodedBytesPerCoreSecond = 100e6;
 constexpr double kTargetImagesPerSecond = 1000;  // read rate and decode cores are stated for it

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 #include <bit>
+#include <cstddef>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -31,9 +33,9 @@ std::size_t class_of(std::uint64_t capacity) {
 // Records are read in an order without locality, so most pages would miss the TLB: large buffers
 // ask for huge ones.
 std::unique_ptr<std::byte[], FreeMemory> allocate(std::uint64_t capacity) {
-  void* const memory =
-      capacity < kHugePage ? std::malloc(capacity) : std::aligned_alloc(kHugePage, capacity);
-  if (memory == nullptr) throw std::bad_alloc();
+  void* memory = nullptr;
+  const std::size_t alignment = capacity < kHugePage ? alignof(std::max_align_t) : kHugePage;
+  if (::posix_memalign(&memory, alignment, capacity) != 0) throw std::bad_alloc();
   if (capacity >= kHugePage) ::madvise(memory, capacity, MADV_HUGEPAGE);
   return std::unique_ptr<std::byte[], FreeMemory>(static_cast<std::byte*>(memory));
 }
