@@ -67,7 +67,7 @@ struct RunPlan {
   DatasetFacts data;
   std::uint32_t image_size = 0;  // side of training and evaluation images, pixels
   pipeline::TrainingCrop crop;
-  pipeline::ResizeFilter filter = pipeline::ResizeFilter::kTriangle;  // of evaluation
+  pipeline::ResizeFilter filter = pipeline::ResizeFilter::kTriangle;  // of both
   pipeline::TrainOrderOptions order;  // batch, lanes, block and window resolved
   std::uint64_t rank_batch = 0;       // images of a rank in one update
   std::uint64_t micro_batch = 0;      // images of a rank in one forward pass

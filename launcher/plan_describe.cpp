@@ -55,22 +55,25 @@ void describe_model(const RunPlan& plan, Table& table) {
                                         static_cast<double>(plan.forward_macs) / 1e9));
 }
 
+std::string image_text(const RunPlan& plan, const std::string& what, bool flip) {
+  return fmt::format("{} px, {}{}{}", plan.image_size, what, flip ? ", mirrored half the time" : "",
+                     plan.filter == pipeline::ResizeFilter::kTriangle ? "" : ", not antialiased");
+}
+
 std::string training_images(const RunPlan& plan) {
-  const auto said = [&](const std::string& what, bool flip, pipeline::ResizeFilter filter) {
-    return fmt::format("{} px, {}{}{}", plan.image_size, what,
-                       flip ? ", mirrored half the time" : "",
-                       filter == pipeline::ResizeFilter::kTriangle ? "" : ", not antialiased");
-  };
   if (const auto* crop = std::get_if<pipeline::InceptionCropOptions>(&plan.crop)) {
-    return said(fmt::format("a crop of {:g} to {:g}% of the area", crop->area_min * 100,
-                            crop->area_max * 100),
-                crop->flip, crop->filter);
+    return image_text(plan,
+                      fmt::format("a crop of {:g} to {:g}% of the area", crop->area_min * 100,
+                                  crop->area_max * 100),
+                      crop->flip);
   }
   const auto& crop = std::get<pipeline::ResizeCropOptions>(plan.crop);
-  return said(crop.resize > plan.image_size
-                  ? fmt::format("a random square of the image resized to {0} x {0}", crop.resize)
-                  : std::string("the whole image"),
-              crop.flip, crop.filter);
+  return image_text(
+      plan,
+      crop.resize > plan.image_size
+          ? fmt::format("a random square of the image resized to {0} x {0}", crop.resize)
+          : std::string("the whole image"),
+      crop.flip);
 }
 
 std::string evaluation_images(const RunPlan& plan) {
@@ -78,8 +81,7 @@ std::string evaluation_images(const RunPlan& plan) {
       plan.evaluation_resize > 0
           ? fmt::format("the centre of the image with its short side at {}", plan.evaluation_resize)
           : "the whole image";
-  return fmt::format("{} px, {}{}", plan.image_size, what,
-                     plan.filter == pipeline::ResizeFilter::kTriangle ? "" : ", not antialiased");
+  return image_text(plan, what, false);
 }
 
 void describe_data(const RunPlan& plan, Table& table) {

@@ -20,9 +20,8 @@ static_assert(RowResizer::kPlaneUnit % kColorUnit == 0);
 
 // Writes the rows that the resizer asks for into it. False: not for this decoder.
 bool resize_rows(StripDecoder& decoder, std::uint32_t shrink, RowResizer& resizer) {
-  const CropBox& source = resizer.source();
-  if (!decoder.begin(source, shrink)) return false;
-  for (std::uint32_t y = 0; y < source.height; ++y) {
+  if (!decoder.begin(resizer.source(), shrink)) return false;
+  while (!resizer.complete()) {
     if (!decoder.next_row(resizer.row(), resizer.plane_bytes())) return false;
     resizer.push_row();
   }

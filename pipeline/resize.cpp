@@ -214,7 +214,7 @@ std::uint8_t* RowResizer::row() {
 }
 
 void RowResizer::push_row() {
-  if (filled_ < kept_.size() && kept_[filled_] == pushed_) {
+  if (row() != nullptr) {
     ++filled_;
     if (filled_ % kGroupRows == 0 || filled_ == kept_.size()) filter_group();
   }

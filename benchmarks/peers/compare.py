@@ -117,16 +117,16 @@ class Comparison:
     def help(self, name):
         return subprocess.run([self.options.bit_bench, name, "--help"], capture_output=True, text=True, check=True).stdout
 
-    def common(self, data, threads):
-        return ["--data", data, "--split", self.options.split, "--threads", threads, "--image-size", 224, "--crop-area-min", 0.08]
+    def common(self, data, threads, batch=None):
+        return ["--data", data, "--split", self.options.split, "--threads", threads, "--image-size", 224, "--crop-area-min", 0.08,
+                *(["--batch", batch] if batch else [])]
 
     def ours(self, track, threads=None, program="loader", extra=(), batch=128):
         """The name of ours on a dataset; it runs."""
         threads = threads or self.options.threads
         name = " ".join(["bit-bench", program, f"({track})", f"x{threads}", *extra])
-        command = [self.options.bit_bench, program, *self.common(getattr(self.options, track), threads), *extra]
-        if program == "loader":
-            command += ["--batch", batch]
+        common = self.common(getattr(self.options, track), threads, batch if program == "loader" else None)
+        command = [self.options.bit_bench, program, *common, *extra]
         self.commands[name] = ([*command, "--on-request"], threads)
         return name
 
@@ -139,14 +139,14 @@ class Comparison:
             script, settings = PEERS[peer]
             for track in tracks:
                 name = f"{peer} ({track})"
-                common = [*self.common(getattr(self.options, track), self.options.threads), "--batch", batch]
+                common = self.common(getattr(self.options, track), self.options.threads, batch)
                 self.commands[name] = ([self.options.python, HERE / script, *common, *settings], self.options.threads)
                 names.append(name)
         return names
 
     def ffcv(self):
         name = "ffcv (lossy)"
-        common = [*self.common(self.options.lossy, self.options.threads), "--batch", 128]
+        common = self.common(self.options.lossy, self.options.threads, 128)
         self.commands[name] = ([self.options.ffcv_python, HERE / "loader_ffcv.py", *common, "--beton", self.options.beton],
                                self.options.threads)
         return name

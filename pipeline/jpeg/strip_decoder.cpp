@@ -154,7 +154,6 @@ void StripDecoder::prepare_strip() {
   }
   grow(tiles_, kGroup * row_coefficients_ + kAlignment);
   grow(sums_, pixels + kRowSlack);
-  grow(between_, pixels + 2 * kRowSlack);
 }
 
 bool StripDecoder::decode_group() {

@@ -86,7 +86,6 @@ class StripDecoder {
   std::size_t row_coefficients_ = 0;
   std::vector<std::uint16_t> sums_;
   std::array<std::vector<std::uint8_t>, kMaxComponents> upsampled_;
-  std::vector<std::uint8_t> between_;       // between the two directions of upsampling
   std::vector<std::uint8_t> planes_, rgb_;  // of a row
 };
 

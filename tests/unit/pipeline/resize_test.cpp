@@ -23,7 +23,7 @@ Bytes resize(const Bytes& image, std::uint32_t width, const ImagePlan& plan, std
   Bytes out(std::size_t{size} * size * 3, 99);
   resizer.begin(plan, size, out);
   const CropBox& box = resizer.source();
-  // A row of its own, so that a sanitizer sees a read past the padding.
+  // A row of its own, so that a sanitizer sees a read past its end.
   Bytes row(std::size_t{box.width} * 3, 255);
   for (std::uint32_t y = 0; y < box.height; ++y) {
     const auto* from = &image[(std::size_t{box.y + y} * width + box.x) * 3];
