@@ -64,7 +64,7 @@ class Workload {
       : model_(trainer::parse_model_name(settings.model, settings.classes),
                settings.precision == "bf16" ? trainer::Precision::kBf16 : trainer::Precision::kFp32,
                /*seed=*/0),
-        optimizer_(model_.parameters(), 0.9, 1e-4),
+        optimizer_(model_.parameters(), {.momentum = 0.9, .weight_decay = 1e-4}),
         images_(at::randint(0, 256, {settings.batch, settings.image_size, settings.image_size, 3},
                             at::kByte)) {
     for (int i = 0; i < settings.batch; ++i) labels_.push_back({i % settings.classes});
@@ -75,9 +75,9 @@ class Workload {
     const at::Tensor loss =
         trainer::loss_sum(trainer::LossKind::kSoftmax, model_.forward(images_), labels_);
     phases.forward += seconds_since(mark);
-    (loss / static_cast<double>(images_.size(0))).backward();
+    loss.backward();
     phases.backward += seconds_since(mark);
-    optimizer_.step(0.001);
+    optimizer_.step(0.001, 1 / static_cast<double>(images_.size(0)));
     phases.optimizer += seconds_since(mark);
   }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -67,13 +68,13 @@ void Checkpointer::start(const std::vector<NamedTensor>& state,
                                    std::size_t{0}));
   auto save = std::make_unique<Save>();
   std::size_t used = 0;
+  const at::NoGradGuard no_grad;
   for (std::size_t i = first; i < last; ++i) {
     const auto& [name, tensor] = state[i];
-    const at::Tensor dense = tensor.contiguous();
-    std::memcpy(snapshot_.data() + used, dense.const_data_ptr(), dense.nbytes());
-    save->tensors.push_back({name, storage::DType::kF32, dense.sizes().vec(),
-                             std::span<const std::byte>(snapshot_).subspan(used, dense.nbytes())});
-    used += dense.nbytes();
+    const std::span<std::byte> bytes = std::span(snapshot_).subspan(used, tensor.nbytes());
+    at::from_blob(bytes.data(), tensor.sizes(), tensor.options()).copy_(tensor);
+    save->tensors.push_back({name, storage::DType::kF32, tensor.sizes().vec(), bytes});
+    used += bytes.size();
   }
   save->manifest = std::move(manifest);
   save->began = began;

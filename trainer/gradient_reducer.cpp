@@ -71,7 +71,8 @@ struct GradientReducer::Impl {
   // A parameter's place in the flat buffer of its bucket.
   struct Slot {
     std::size_t bucket = 0;
-    at::Tensor view;  // shaped like the parameter; undefined on a single rank
+    at::Tensor view;        // fp32, with the leaf's shape and strides
+    bool gathered = false;  // the view holds gradients of this update
     bool ready = false;
   };
   struct Flight {
@@ -123,19 +124,18 @@ struct GradientReducer::Impl {
     flights.clear();
     for (std::size_t b = 0; b < buckets.size(); ++b) {
       Flight& flight = flights.emplace_back();
-      if (!alone()) {
-        flight.flat =
-            at::zeros({static_cast<std::int64_t>(buckets[b].bytes / sizeof(float))}, at::kFloat);
-      }
-      std::int64_t offset = 0;
-      for (const std::size_t i : buckets[b].parameters) {
-        const at::Tensor& value = parameters[i].value;
-        slots[i].bucket = b;
-        if (!alone()) {
-          slots[i].view = flight.flat.narrow(0, offset, value.numel()).view(value.sizes());
-        }
-        offset += value.numel();
-      }
+      for (const std::size_t i : buckets[b].parameters) slots[i].bucket = b;
+      if (!alone()) allocate(flight, buckets[b]);
+    }
+  }
+
+  void allocate(Flight& flight, const Bucket& bucket) {
+    flight.flat = at::empty({static_cast<std::int64_t>(bucket.bytes / sizeof(float))}, at::kFloat);
+    std::int64_t offset = 0;
+    for (const std::size_t i : bucket.parameters) {
+      const at::Tensor& leaf = parameters[i].leaf();
+      slots[i].view = flight.flat.as_strided(leaf.sizes(), leaf.strides(), offset);
+      offset += leaf.numel();
     }
   }
 
@@ -143,11 +143,15 @@ struct GradientReducer::Impl {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       // Autograd holds its accumulators weakly: without this they would go, and the hooks with
       // them.
-      accumulators.push_back(torch::autograd::impl::grad_accumulator(parameters[i].value));
+      accumulators.push_back(torch::autograd::impl::grad_accumulator(parameters[i].leaf()));
       hooks.push_back(
           accumulators[i]->add_post_hook(std::make_unique<torch::autograd::utils::LambdaPostHook>(
               [this, i](const std::vector<at::Tensor>& outputs, const std::vector<at::Tensor>&) {
-                if (active) gradient_is_ready(i);
+                if (active) {
+                  gradient_is_ready(i);
+                } else {
+                  gather(i);
+                }
                 return outputs;
               })));
     }
@@ -165,14 +169,25 @@ struct GradientReducer::Impl {
     Slot& slot = slots[i];
     slot.ready = true;
     --flights[slot.bucket].waiting_for;
-    if (alone()) return;
+    if (alone() && !slot.gathered) return;  // the only gradient stays where it is
+    gather(i);
+    if (!slot.gathered) slot.view.zero_();
+  }
+
+  // Moves the gradient into the sum of this update, which is fp32 whatever the leaf is.
+  void gather(std::size_t i) {
     const at::NoGradGuard no_grad;
-    const at::Tensor& gradient = parameters[i].value.grad();
-    if (!gradient.defined()) {
-      slot.view.zero_();
-    } else if (!gradient.is_alias_of(slot.view)) {
+    Slot& slot = slots[i];
+    at::Tensor& gradient = parameters[i].leaf().mutable_grad();
+    if (!gradient.defined()) return;
+    if (!slot.view.defined()) allocate(flights[slot.bucket], buckets[slot.bucket]);
+    if (slot.gathered) {
+      slot.view.add_(gradient);
+    } else {
       slot.view.copy_(gradient);
     }
+    slot.gathered = true;
+    gradient = at::Tensor();
   }
 
   // Strictly in the order of the buckets, which is the same on all ranks; gradients may become
@@ -273,7 +288,7 @@ void GradientReducer::begin() {
   impl_->active = true;
 }
 
-void GradientReducer::finish(double scale) {
+void GradientReducer::finish() {
   Impl& impl = *impl_;
   if (!impl.active) throw std::logic_error("gradient reducer: finish() without begin()");
   impl.active = false;
@@ -284,18 +299,15 @@ void GradientReducer::finish(double scale) {
   impl.wait_for_all();
 
   const at::NoGradGuard no_grad;
-  for (Impl::Flight& flight : impl.flights) {
-    if (!impl.alone()) flight.flat.mul_(scale);
-  }
   for (std::size_t i = 0; i < impl.parameters.size(); ++i) {
-    at::Tensor& gradient = impl.parameters[i].value.mutable_grad();
-    if (!impl.alone()) {
-      gradient = impl.slots[i].view;
-    } else if (gradient.defined()) {
-      gradient.mul_(scale);
-    } else {
-      gradient = at::zeros_like(impl.parameters[i].value.detach());
+    Impl::Slot& slot = impl.slots[i];
+    at::Tensor& gradient = impl.parameters[i].leaf().mutable_grad();
+    if (!impl.alone() || slot.gathered) {
+      gradient = slot.view;
+    } else if (!gradient.defined()) {
+      gradient = at::zeros_like(impl.parameters[i].leaf().detach());
     }
+    slot.gathered = false;
   }
   if (impl.ready_order.empty()) impl.agree_on_order();
 }

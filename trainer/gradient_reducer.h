@@ -1,6 +1,6 @@
 // Sums gradients over ranks while backward is still running: parameters are packed into buckets in
 // the order their gradients become ready, and a full bucket's all-reduce starts at once. Sums
-// travel; the division by the global batch is in fp32.
+// travel; the division by the global batch is the optimizer's.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -31,12 +31,13 @@ class GradientReducer {
                   const std::vector<std::string>& ready_order = {});
   ~GradientReducer();
 
-  // Before the backward pass whose gradients travel: the last micro-step of an update. Earlier
-  // micro-steps accumulate locally and call nothing.
+  // Before the backward pass whose gradients travel: the last micro-step of an update. Gradients of
+  // earlier ones are added up here, in fp32 whatever the leaves are, and call nothing.
   void begin();
-  // After that backward pass: waits for the sums and leaves sum * scale in every parameter's
-  // .grad(). Throws CommError.
-  void finish(double scale);
+  // After that backward pass: waits for the sums and leaves them in the .grad() of every leaf, with
+  // the leaf's strides: fp32, or on a single rank without earlier micro-steps what backward left.
+  // They are good until the next backward pass. Throws CommError.
+  void finish();
 
   // Rank 0's observed order, the same on all ranks once the first finish() returned: buckets are
   // rebuilt from it once and never change again, so a run that is resumed with it adds in the same

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "trainer/initialization.h"
+#include "trainer/kernels/convolution.h"
 #include "trainer/layers.h"
 #include "trainer/resnet_shape.h"
 
@@ -13,7 +14,7 @@ namespace bit::trainer {
 namespace {
 
 // Pre-activation bottleneck: the shortcut branches off after the first activation where it needs a
-// projection.
+// projection. The sum of branch and shortcut is left to the norm that reads it.
 struct Bottleneck {
   GroupNormRelu norm1;
   std::optional<StdConv2d> downsample;
@@ -23,13 +24,13 @@ struct Bottleneck {
   GroupNormRelu norm3;
   StdConv2d conv3;
 
-  at::Tensor operator()(const at::Tensor& x) const {
-    const at::Tensor preactivation = norm1(x);
+  Residual operator()(const Residual& input) const {
+    const auto [preactivation, x] = norm1(input);
     const at::Tensor shortcut = downsample ? (*downsample)(preactivation) : x;
     at::Tensor y = conv1(preactivation);
     y = conv2(norm2(y));
     y = conv3(norm3(y));
-    return y.add_(shortcut);  // nobody else holds the convolution's result
+    return {y, shortcut};
   }
 };
 
@@ -47,12 +48,16 @@ struct Head {
 // Makes the leaves, in the order of the forward pass.
 class Builder {
  public:
-  explicit Builder(std::uint64_t seed) : seed_(seed) {}
+  Builder(std::uint64_t seed, at::ScalarType kernel_type)
+      : seed_(seed), kernel_type_(kernel_type) {}
 
   StdConv2d conv(const std::string& name, int in, int out, int kernel, int stride = 1) {
     at::Tensor weight = at::empty({out, in, kernel, kernel}, at::kFloat);
     he_normal(weight, seed_, parameters_.size());
-    return {add(name + ".weight", weight, /*decay=*/true), stride, kernel / 2};
+    const at::Tensor value = kernel_like(weight, at::kFloat).copy_(weight);
+    parameters_.push_back({name + ".weight", value, /*decay=*/true,
+                           kernel_like(weight, kernel_type_).set_requires_grad(true)});
+    return {parameters_.back().standardized, stride, kernel / 2};
   }
 
   GroupNormRelu norm(const std::string& name, int channels) {
@@ -69,6 +74,10 @@ class Builder {
   std::vector<Parameter> parameters() && { return std::move(parameters_); }
 
  private:
+  static at::Tensor kernel_like(const at::Tensor& weight, at::ScalarType type) {
+    return at::empty(weight.sizes(), weight.options().dtype(type), at::MemoryFormat::ChannelsLast);
+  }
+
   at::Tensor add(const std::string& name, at::Tensor value, bool decay) {
     value.set_requires_grad(true);
     parameters_.push_back({name, value, decay});
@@ -76,6 +85,7 @@ class Builder {
   }
 
   std::uint64_t seed_;
+  at::ScalarType kernel_type_;
   std::vector<Parameter> parameters_;
 };
 
@@ -91,9 +101,9 @@ struct ResNetV2::Impl {
   std::vector<Parameter> parameters;
 
   at::Tensor forward(at::Tensor x) const {
-    x = zero_pad_max_pool(stem(x));
-    for (const Bottleneck& block : blocks) x = block(x);
-    return head(norm(x));
+    Residual residual = {zero_pad_max_pool(stem(x)), {}};
+    for (const Bottleneck& block : blocks) residual = block(residual);
+    return head(norm(residual).activated);
   }
 };
 
@@ -101,7 +111,7 @@ ResNetV2::ResNetV2(const ResNetConfig& config, Precision precision, std::uint64_
     : impl_(std::make_unique<Impl>()) {
   impl_->config = config;
   impl_->activation = precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
-  Builder build(seed);
+  Builder build(seed, kernels::convolution_type(impl_->activation));
   impl_->stem = build.conv("stem.conv", 3, stem_channels(config), 7, 2);
   for (const UnitShape& unit : unit_shapes(config)) {
     const std::string name =
@@ -120,6 +130,7 @@ ResNetV2::ResNetV2(const ResNetConfig& config, Precision precision, std::uint64_
   impl_->norm = build.norm("norm", feature_channels(config));
   impl_->head = build.head("head.fc", feature_channels(config), config.classes, config.head_bias);
   impl_->parameters = std::move(build).parameters();
+  weights_changed();
 }
 
 ResNetV2::~ResNetV2() = default;
@@ -135,6 +146,12 @@ at::Tensor ResNetV2::forward(const at::Tensor& images) const {
 
 at::Tensor ResNetV2::forward_normalised(const at::Tensor& images) const {
   return impl_->forward(images.to(impl_->activation).contiguous(at::MemoryFormat::ChannelsLast));
+}
+
+void ResNetV2::weights_changed() {
+  for (const Parameter& parameter : impl_->parameters) {
+    if (parameter.standardized.defined()) standardize(parameter.value, parameter.standardized);
+  }
 }
 
 const std::vector<Parameter>& ResNetV2::parameters() const { return impl_->parameters; }

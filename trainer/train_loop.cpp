@@ -61,7 +61,7 @@ class Training {
         control_(control),
         sink_(communicator.rank() == 0 ? sink : silence_),
         model_(settings.model, settings.precision, settings.seed),
-        optimizer_(model_.parameters(), settings.momentum, settings.weight_decay),
+        optimizer_(model_.parameters(), {settings.momentum, settings.weight_decay}),
         order_(settings.order),
         checkpointer_(storage::CheckpointStore(storage::posix_file_system(),
                                                settings.output + "/checkpoints"),
@@ -110,9 +110,10 @@ class Training {
       loss.backward();
       report.backward_seconds += watch_.lap();
     }
-    reducer_->finish(1.0 / static_cast<double>(settings_.order.batch));
+    reducer_->finish();
     report.comm_exposed_seconds = watch_.lap();
-    finite_ = optimizer_.step(report.learning_rate);
+    finite_ =
+        optimizer_.step(report.learning_rate, 1.0 / static_cast<double>(settings_.order.batch));
     ++step_;
     report.optimizer_seconds = watch_.lap();
     return report;
@@ -304,6 +305,7 @@ class Training {
     if (manifest) {
       require_resumable(*manifest, store.path(manifest->step()), settings_, training_data_.hash());
       restore_state(store, *manifest, communicator_, state());
+      model_.weights_changed();
       step_ = first_step_ = saved_step_ = manifest->step();
       const auto order = manifest->state().find(kReadyOrder);
       if (order != manifest->state().end()) ready_order = split_lines(order->second);
@@ -313,6 +315,7 @@ class Training {
     } else if (!settings_.init.empty()) {
       const bool head =
           import_weights(storage::SafetensorsFile(settings_.init), model_.parameters(), true);
+      model_.weights_changed();
       if (!head)
         sink_.note(settings_.init + " has a head of other classes: the head starts at zero");
     }

@@ -9,6 +9,7 @@
 #include <exception>
 #include <stdexcept>
 
+#include "trainer/optimizer.h"
 #include "trainer/weight_names.h"
 
 namespace {
@@ -28,17 +29,21 @@ void run(const std::string& model_name, const std::string& weights, const std::s
   const bit::storage::SafetensorsFile input_file(inputs);
   const at::Tensor images = read_tensor(input_file, "images");
   const at::Tensor dlogits = read_tensor(input_file, "dlogits");
-  const bit::trainer::ResNetV2 model(
+  bit::trainer::ResNetV2 model(
       bit::trainer::parse_model_name(model_name, static_cast<int>(dlogits.size(1))),
       bit::trainer::Precision::kFp32, /*seed=*/0);
   bit::trainer::import_weights(bit::storage::SafetensorsFile(weights), model.parameters(),
                                /*head_optional=*/false);
+  model.weights_changed();
   const at::Tensor logits = model.forward_normalised(images);
   logits.backward(dlogits);
 
   std::vector<Parameter> outputs = {{"logits", logits.detach(), false}};
-  for (const Parameter& parameter : model.parameters()) {
-    outputs.push_back({parameter.name, parameter.value.grad(), false});
+  // Without momentum, decay and rate the momentum buffers are the gradients.
+  bit::trainer::SgdMomentum optimizer(model.parameters(), {.momentum = 0});
+  optimizer.step(/*learning_rate=*/0);
+  for (std::size_t i = 0; i < model.parameters().size(); ++i) {
+    outputs.push_back({model.parameters()[i].name, optimizer.momentum_buffers()[i], false});
   }
   auto& files = bit::storage::posix_file_system();
   std::vector<at::Tensor> storage;

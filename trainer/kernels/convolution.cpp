@@ -3,33 +3,46 @@
 #include <ATen/ATen.h>
 #include <hwy/targets.h>
 
-#include <algorithm>
 #include <array>
+#include <cstdint>
+
+#include "trainer/kernels/patches.h"
+#include "trainer/kernels/winograd.h"
 
 namespace bit::trainer::kernels {
 namespace {
 
 constexpr auto kChannelsLast = at::MemoryFormat::ChannelsLast;
 
-// Up to so many output pixels of an image, products by taps beat oneDNN. Measured per layer of
-// R26x1 with 32 images of 64 pixels, fp32, one AVX2 core: forward 13.8 ms against 7.4 at 2x2
-// pixels, 6.0 against 6.9 at 4x4; weight gradient 64.8 against 4.9 at 2x2, 15.7 against 7.1 at
-// 8x8, 9.1 against 10.8 at 16x16.
-constexpr std::int64_t kTapPixels = 4, kTapGradientPixels = 64;
-constexpr std::int64_t kTapChannels = 32;  // with fewer (the stem) the products are too thin
-
 std::int64_t pixels(const at::Tensor& x) { return x.size(2) * x.size(3); }
 
-bool is_pointwise(const at::Tensor& kernel) { return kernel.size(2) == 1 && kernel.size(3) == 1; }
+// How a convolution, or one of its gradients, is computed.
+enum class Way {
+  kMatrix,    // 1x1: a matrix product over pixels
+  kWinograd,  // 3x3, stride 1, fp32
+  kPatches,   // a matrix product over copies of what every output pixel reads
+  kLibrary,   // oneDNN
+};
 
-// Sums over taps round once a tap: only in fp32.
-bool fits_taps(const at::Tensor& kernel, const at::Tensor& y) {
-  return kernel.scalar_type() == at::kFloat && kernel.size(1) >= kTapChannels &&
-         pixels(y) <= kTapPixels;
-}
+struct Ways {
+  Way forward, dx, dkernel;
+};
 
-bool fits_tap_gradient(const at::Tensor& kernel, const at::Tensor& y) {
-  return kernel.size(1) >= kTapChannels && pixels(y) <= kTapGradientPixels;
+// TABLE
+Ways choose(const at::Tensor& kernel, const at::Tensor& y, ConvolutionStep step) {
+  const std::int64_t width = kernel.size(2);
+  if (width == 1) return {Way::kMatrix, Way::kMatrix, Way::kMatrix};
+  if (width != 3 || step.padding != 1 || kernel.size(1) % 16 != 0 || kernel.size(0) % 16 != 0) {
+    return {Way::kLibrary, Way::kLibrary, Way::kLibrary};
+  }
+  const bool bf16 = kernel.scalar_type() == at::kBFloat16;
+  if (pixels(y) <= 16) return {Way::kPatches, Way::kPatches, Way::kPatches};
+  if (step.stride == 1 && !bf16) return {Way::kWinograd, Way::kWinograd, Way::kWinograd};
+  if (pixels(y) <= 64) {
+    const Way both = bf16 && step.stride == 2 ? Way::kPatches : Way::kLibrary;
+    return {both, both, Way::kPatches};
+  }
+  return {Way::kLibrary, Way::kLibrary, Way::kLibrary};
 }
 
 at::Tensor empty_images(const at::Tensor& like, at::IntArrayRef sizes) {
@@ -64,76 +77,60 @@ at::Tensor pointwise_dx(const at::Tensor& x, const at::Tensor& kernel, const at:
   return dx;
 }
 
-// One position ("tap") of a kernel and the pixels that it joins, as views: output pixel p of `y`
-// reads input pixel p of `x`. Both are [N, C, h, w].
-struct Tap {
-  std::int64_t row, column;
-  at::Tensor x, y;
-
-  // [O, I]: a view.
-  at::Tensor of(const at::Tensor& kernel) const { return kernel.select(3, column).select(2, row); }
-};
-
-// On one axis: output pixels [begin, begin + count) read the input pixels from `input` on, a stride
-// apart.
-struct Overlap {
-  std::int64_t begin, count, input;
-};
-
-Overlap overlap(std::int64_t tap, ConvolutionStep step, std::int64_t in, std::int64_t out) {
-  const std::int64_t before = step.padding - tap;  // output pixel 0 reads input pixel -before
-  const std::int64_t begin = before > 0 ? (before + step.stride - 1) / step.stride : 0;
-  const std::int64_t last = in - 1 + before;  // the position of the last input pixel
-  const std::int64_t end = last < 0 ? 0 : std::min(out, last / step.stride + 1);
-  return {begin, end - begin, begin * step.stride - before};
+PatchShape patch_shape(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& y,
+                       ConvolutionStep step) {
+  return {x.size(0), x.size(2),      x.size(3),   x.size(1),   y.size(2),
+          y.size(3), kernel.size(2), step.stride, step.padding};
 }
 
-at::Tensor cut(const at::Tensor& x, std::int64_t axis, std::int64_t first, std::int64_t count,
-               std::int64_t stride) {
-  return x.slice(axis, first, first + (count - 1) * stride + 1, stride);
-}
-
-// Calls work(tap) for every tap that meets pixels of x.
+// Calls `work` with a null pointer of the element type, fp32 or bf16.
 template <typename Work>
-void for_each_tap(const at::Tensor& kernel, const at::Tensor& x, const at::Tensor& y,
-                  ConvolutionStep step, Work work) {
-  for (std::int64_t row = 0; row < kernel.size(2); ++row) {
-    const Overlap v = overlap(row, step, x.size(2), y.size(2));
-    for (std::int64_t column = 0; column < kernel.size(3); ++column) {
-      const Overlap h = overlap(column, step, x.size(3), y.size(3));
-      if (v.count <= 0 || h.count <= 0) continue;
-      work(Tap{row, column,
-               cut(cut(x, 2, v.input, v.count, step.stride), 3, h.input, h.count, step.stride),
-               cut(cut(y, 2, v.begin, v.count, 1), 3, h.begin, h.count, 1)});
-    }
+void for_element_type(const at::Tensor& tensor, Work work) {
+  if (tensor.scalar_type() == at::kBFloat16) {
+    work(static_cast<const at::BFloat16*>(nullptr));
+  } else {
+    work(static_cast<const float*>(nullptr));
   }
 }
 
-at::Tensor by_taps(const at::Tensor& x, const at::Tensor& kernel, ConvolutionStep step,
-                   const at::Tensor& y) {
-  y.zero_();
-  for_each_tap(kernel, x, y, step, [&](const Tap& tap) {
-    tap.y.add_(images(at::mm(rows(tap.x), tap.of(kernel).t()), tap.y));
+// [N * h * w, K * K * I] of the output's pixels.
+at::Tensor patches(const at::Tensor& x, const PatchShape& shape) {
+  const at::Tensor result = at::empty({shape.images * shape.out_height * shape.out_width,
+                                       shape.kernel * shape.kernel * shape.channels},
+                                      x.options());
+  for_element_type(x, [&]<typename T>(const T*) {
+    gather_patches(shape, x.const_data_ptr<T>(), result.mutable_data_ptr<T>());
   });
+  return result;
+}
+
+// [O, K * K * I]: a view.
+at::Tensor kernel_rows(const at::Tensor& kernel) { return kernel.permute({0, 2, 3, 1}).flatten(1); }
+
+at::Tensor by_patches(const at::Tensor& x, const at::Tensor& kernel, ConvolutionStep step,
+                      const at::Tensor& y) {
+  at::Tensor y_rows = rows(y);
+  at::mm_out(y_rows, patches(x, patch_shape(x, kernel, y, step)), kernel_rows(kernel).t());
   return y;
 }
 
-at::Tensor dx_by_taps(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& dy,
-                      ConvolutionStep step) {
-  at::Tensor dx = empty_images(x, x.sizes()).zero_();
-  for_each_tap(kernel, dx, dy, step, [&](const Tap& tap) {
-    tap.x.add_(images(at::mm(rows(tap.y), tap.of(kernel)), tap.x));
+at::Tensor dx_by_patches(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& dy,
+                         ConvolutionStep step) {
+  const at::Tensor dpatches = at::mm(rows(dy), kernel_rows(kernel));
+  at::Tensor dx = empty_images(x, x.sizes());
+  for_element_type(x, [&]<typename T>(const T*) {
+    add_patches(patch_shape(x, kernel, dy, step), dpatches.const_data_ptr<T>(),
+                dx.mutable_data_ptr<T>());
   });
   return dx;
 }
 
-at::Tensor dkernel_by_taps(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& dy,
-                           ConvolutionStep step) {
-  at::Tensor dkernel = at::empty(kernel.sizes(), kernel.options(), kChannelsLast).zero_();
-  for_each_tap(kernel, x, dy, step, [&](const Tap& tap) {
-    tap.of(dkernel).copy_(at::mm(rows(tap.y).t(), rows(tap.x)));
-  });
-  return dkernel;
+at::Tensor dkernel_by_patches(const at::Tensor& x, const at::Tensor& kernel, const at::Tensor& dy,
+                              ConvolutionStep step) {
+  const std::int64_t width = kernel.size(2);
+  return at::mm(rows(dy).t(), patches(x, patch_shape(x, kernel, dy, step)))
+      .view({kernel.size(0), width, width, kernel.size(1)})
+      .permute({0, 3, 1, 2});
 }
 
 // oneDNN's, asked for one or both of the gradients.
@@ -159,15 +156,21 @@ at::Tensor convolve(const at::Tensor& images, const at::Tensor& kernel, Convolut
   const auto out = [&](std::int64_t axis) {
     return (x.size(axis) + 2 * step.padding - kernel.size(axis)) / step.stride + 1;
   };
-  at::Tensor y = empty_images(x, {x.size(0), kernel.size(0), out(2), out(3)});
-  if (is_pointwise(kernel)) {
-    y = pointwise(strided(x, step.stride), kernel, y);
-  } else if (fits_taps(kernel, y)) {
-    y = by_taps(x, kernel, step, y);
-  } else {
-    y = at::conv2d(x, kernel, {}, step.stride, step.padding);
-  }
-  return y.to(images.scalar_type());
+  const at::Tensor y = empty_images(x, {x.size(0), kernel.size(0), out(2), out(3)});
+  const auto result = [&]() -> at::Tensor {
+    switch (choose(kernel, y, step).forward) {
+      case Way::kMatrix:
+        return pointwise(strided(x, step.stride), kernel, y);
+      case Way::kWinograd:
+        return winograd(x, kernel);
+      case Way::kPatches:
+        return by_patches(x, kernel, step, y);
+      case Way::kLibrary:
+        break;
+    }
+    return at::conv2d(x, kernel, {}, step.stride, step.padding);
+  };
+  return result().to(images.scalar_type());
 }
 
 ConvolutionGradients convolve_backward(const at::Tensor& images, const at::Tensor& kernel,
@@ -175,22 +178,29 @@ ConvolutionGradients convolve_backward(const at::Tensor& images, const at::Tenso
                                        bool needs_dx) {
   const at::Tensor x = images.to(kernel.scalar_type()).contiguous(kChannelsLast);
   const at::Tensor dy = output_gradient.to(kernel.scalar_type()).contiguous(kChannelsLast);
+  const Ways ways = choose(kernel, dy, step);
+  const bool library_dx = needs_dx && ways.dx == Way::kLibrary;
+  const bool library_dkernel = ways.dkernel == Way::kLibrary;
   ConvolutionGradients gradients;
-  if (is_pointwise(kernel)) {
-    const at::Tensor met = rows(strided(x, step.stride));
-    gradients.dkernel = at::mm(rows(dy).t(), met).view(kernel.sizes());
-    if (needs_dx) gradients.dx = pointwise_dx(x, kernel, dy, step.stride);
-  } else {
-    const bool taps_dx = needs_dx && fits_taps(kernel, dy);
-    const bool taps_dkernel = fits_tap_gradient(kernel, dy);
-    const bool library_dx = needs_dx && !taps_dx;
-    if (library_dx || !taps_dkernel) {
-      gradients = library_backward(x, kernel, dy, step, library_dx, !taps_dkernel);
-    }
-    if (taps_dx) gradients.dx = dx_by_taps(x, kernel, dy, step);
-    if (taps_dkernel) gradients.dkernel = dkernel_by_taps(x, kernel, dy, step);
+  if (library_dx || library_dkernel) {
+    gradients = library_backward(x, kernel, dy, step, library_dx, library_dkernel);
   }
-  if (needs_dx) gradients.dx = gradients.dx.to(images.scalar_type());
+  if (ways.dkernel == Way::kMatrix) {
+    gradients.dkernel = at::mm(rows(dy).t(), rows(strided(x, step.stride))).view(kernel.sizes());
+  } else if (ways.dkernel == Way::kWinograd) {
+    gradients.dkernel = winograd_dkernel(x, dy);
+  } else if (ways.dkernel == Way::kPatches) {
+    gradients.dkernel = dkernel_by_patches(x, kernel, dy, step);
+  }
+  if (!needs_dx) return gradients;
+  if (ways.dx == Way::kMatrix) {
+    gradients.dx = pointwise_dx(x, kernel, dy, step.stride);
+  } else if (ways.dx == Way::kWinograd) {
+    gradients.dx = winograd_dx(dy, kernel);
+  } else if (ways.dx == Way::kPatches) {
+    gradients.dx = dx_by_patches(x, kernel, dy, step);
+  }
+  gradients.dx = gradients.dx.to(images.scalar_type());
   return gradients;
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #undef HWY_TARGET_INCLUDE
@@ -17,33 +18,72 @@
 HWY_BEFORE_NAMESPACE();
 namespace bit::trainer::kernels::HWY_NAMESPACE {
 
-constexpr std::int64_t kUnroll = 2;  // vectors of channels whose sums are held in registers
+// Vectors of channels whose sums are held in registers, and the pixels that are asked for ahead.
+constexpr std::int64_t kUnroll = 4;
+constexpr std::int64_t kAhead = 8;
+
+// Calls work(c, vectors) for all channels, `vectors` a compile-time number of vectors from c on.
+template <typename Work>
+void for_each_block(std::int64_t channels, Work work) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
+  std::int64_t c = 0;
+  for (; c + kUnroll * lanes <= channels; c += kUnroll * lanes) {
+    work(c, std::integral_constant<std::int64_t, kUnroll>());
+  }
+  for (; c < channels; c += lanes) work(c, std::integral_constant<std::int64_t, 1>());
+}
+
+// The input of the norm: x, or x + shortcut where there is one, which is stored in sum first.
+template <typename T>
+struct Input {
+  const T* x;
+  const T* shortcut = nullptr;
+  T* sum = nullptr;
+};
+
+template <typename T>
+Vector rounded_like(Vector value, const T* /*type*/) {
+  T rounded[64 / sizeof(float)];
+  store(Floats(), value, rounded);
+  return load(Floats(), rounded);
+}
+inline Vector rounded_like(Vector value, const float* /*type*/) { return value; }
 
 // Per channel of one image: sums[c] = sum(x - shift), squares[c] = sum((x - shift)^2), with the
 // image's first pixel as shift: no cancellation, as a value of the distribution is within a few
 // deviations of its mean.
-template <typename T>
-void shifted_sums(const GroupNormShape& shape, const T* x, float* sums, float* squares) {
+template <bool kAdds, typename T>
+void shifted_sums(const GroupNormShape& shape, const Input<T>& input, float* sums, float* squares) {
   const Floats d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (std::int64_t c = 0; c < shape.channels; c += kUnroll * lanes) {
-    const Vector shift0 = load(d, x + c);
-    const Vector shift1 = load(d, x + c + lanes);
-    Vector sum0 = hn::Zero(d), sum1 = hn::Zero(d), square0 = hn::Zero(d), square1 = hn::Zero(d);
-    const T* pixel = x + c;
-    for (std::int64_t p = 0; p < shape.pixels; ++p, pixel += shape.channels) {
-      const Vector value0 = hn::Sub(load(d, pixel), shift0);
-      const Vector value1 = hn::Sub(load(d, pixel + lanes), shift1);
-      sum0 = hn::Add(sum0, value0);
-      sum1 = hn::Add(sum1, value1);
-      square0 = hn::MulAdd(value0, value0, square0);
-      square1 = hn::MulAdd(value1, value1, square1);
+  for_each_block(shape.channels, [&](std::int64_t c, auto vectors) {
+    Vector shift[vectors], sum[vectors], square[vectors];
+    std::int64_t at = c;
+    const auto value = [&](std::int64_t v) {
+      const Vector x = load(d, input.x + at + v * lanes);
+      if constexpr (!kAdds) return x;
+      return rounded_like(hn::Add(x, load(d, input.shortcut + at + v * lanes)), input.x);
+    };
+    for (std::int64_t v = 0; v < vectors; ++v) {
+      shift[v] = value(v);
+      sum[v] = square[v] = hn::Zero(d);
     }
-    store(d, sum0, sums + c);
-    store(d, sum1, sums + c + lanes);
-    store(d, square0, squares + c);
-    store(d, square1, squares + c + lanes);
-  }
+    for (std::int64_t p = 0; p < shape.pixels; ++p, at += shape.channels) {
+      hwy::Prefetch(input.x + at + kAhead * shape.channels);
+      if constexpr (kAdds) hwy::Prefetch(input.shortcut + at + kAhead * shape.channels);
+      for (std::int64_t v = 0; v < vectors; ++v) {
+        const Vector x = value(v);
+        if constexpr (kAdds) store(d, x, input.sum + at + v * lanes);
+        const Vector deviation = hn::Sub(x, shift[v]);
+        sum[v] = hn::Add(sum[v], deviation);
+        square[v] = hn::MulAdd(deviation, deviation, square[v]);
+      }
+    }
+    for (std::int64_t v = 0; v < vectors; ++v) {
+      store(d, sum[v], sums + c + v * lanes);
+      store(d, square[v], squares + c + v * lanes);
+    }
+  });
 }
 
 // y = max(0, scale * x + offset).
@@ -72,33 +112,34 @@ void masked_sums(const GroupNormShape& shape, const T* x, const T* dy, const flo
   const Floats d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const Vector zero = hn::Zero(d);
-  for (std::int64_t c = 0; c < shape.channels; c += kUnroll * lanes) {
-    const Vector a0 = load(d, scale + c), a1 = load(d, scale + c + lanes);
-    const Vector b0 = load(d, offset + c), b1 = load(d, offset + c + lanes);
-    const Vector m0 = load(d, mean + c), m1 = load(d, mean + c + lanes);
-    Vector sum0 = zero, sum1 = zero, product0 = zero, product1 = zero;
+  for_each_block(shape.channels, [&](std::int64_t c, auto vectors) {
+    Vector sum[vectors], product[vectors];
+    for (std::int64_t v = 0; v < vectors; ++v) sum[v] = product[v] = zero;
     for (std::int64_t p = 0, at = c; p < shape.pixels; ++p, at += shape.channels) {
-      const Vector x0 = load(d, x + at), x1 = load(d, x + at + lanes);
-      const auto active0 = hn::Gt(hn::MulAdd(x0, a0, b0), zero);
-      const auto active1 = hn::Gt(hn::MulAdd(x1, a1, b1), zero);
-      const Vector dy0 = hn::IfThenElseZero(active0, load(d, dy + at));
-      const Vector dy1 = hn::IfThenElseZero(active1, load(d, dy + at + lanes));
-      sum0 = hn::Add(sum0, dy0);
-      sum1 = hn::Add(sum1, dy1);
-      product0 = hn::MulAdd(dy0, hn::Sub(x0, m0), product0);
-      product1 = hn::MulAdd(dy1, hn::Sub(x1, m1), product1);
+      hwy::Prefetch(x + at + kAhead * shape.channels);
+      hwy::Prefetch(dy + at + kAhead * shape.channels);
+      for (std::int64_t v = 0; v < vectors; ++v) {
+        const std::int64_t o = v * lanes;
+        const Vector value = load(d, x + at + o);
+        const Vector result = hn::MulAdd(value, load(d, scale + c + o), load(d, offset + c + o));
+        const Vector gradient = hn::IfThenElseZero(hn::Gt(result, zero), load(d, dy + at + o));
+        sum[v] = hn::Add(sum[v], gradient);
+        product[v] = hn::MulAdd(gradient, hn::Sub(value, load(d, mean + c + o)), product[v]);
+      }
     }
-    store(d, sum0, dbias + c);
-    store(d, sum1, dbias + c + lanes);
-    store(d, product0, dscale + c);
-    store(d, product1, dscale + c + lanes);
-  }
+    for (std::int64_t v = 0; v < vectors; ++v) {
+      store(d, sum[v], dbias + c + v * lanes);
+      store(d, product[v], dscale + c + v * lanes);
+    }
+  });
 }
 
-// dx = scale * dy (where the result was positive) + slope * x + constant.
-template <typename T>
-void input_gradient(const GroupNormShape& shape, const T* x, const T* dy, const float* scale,
-                    const float* offset, const float* slope, const float* constant, T* dx) {
+// dx = scale * dy (where the result was positive) + slope * x + constant, and + dsum where there is
+// one.
+template <bool kAdds, typename T>
+void input_gradient(const GroupNormShape& shape, const T* x, const T* dy, const T* dsum,
+                    const float* scale, const float* offset, const float* slope,
+                    const float* constant, T* dx) {
   const Floats d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const Vector zero = hn::Zero(d);
@@ -108,11 +149,13 @@ void input_gradient(const GroupNormShape& shape, const T* x, const T* dy, const 
       const Vector a = load(d, scale + c);
       const auto active = hn::Gt(hn::MulAdd(value, a, load(d, offset + c)), zero);
       const Vector gradient = hn::IfThenElseZero(active, load(d, dy + c));
-      const Vector line = hn::MulAdd(value, load(d, slope + c), load(d, constant + c));
+      Vector line = hn::MulAdd(value, load(d, slope + c), load(d, constant + c));
+      if constexpr (kAdds) line = hn::Add(line, load(d, dsum + c));
       store(d, hn::MulAdd(gradient, a, line), dx + c);
     }
     x += shape.channels;
     dy += shape.channels;
+    if constexpr (kAdds) dsum += shape.channels;
     dx += shape.channels;
   }
 }
@@ -158,11 +201,17 @@ void group_statistics(const GroupNormShape& shape, double epsilon, const T* shif
 }
 
 template <typename T>
-void forward_image(const GroupNormShape& shape, double epsilon, const T* x, const float* weight,
-                   const float* bias, T* y, float* mean, float* inverse_deviation, float* scratch) {
+void forward_image(const GroupNormShape& shape, double epsilon, const Input<T>& input,
+                   const float* weight, const float* bias, T* y, float* mean,
+                   float* inverse_deviation, float* scratch) {
   float* first = scratch;
   float* second = scratch + shape.channels;
-  shifted_sums(shape, x, first, second);
+  if (input.shortcut != nullptr) {
+    shifted_sums<true>(shape, input, first, second);
+  } else {
+    shifted_sums<false>(shape, input, first, second);
+  }
+  const T* x = input.shortcut != nullptr ? input.sum : input.x;
   group_statistics(shape, epsilon, x, first, second, mean, inverse_deviation);
   scale_and_offset(shape, weight, bias, mean, inverse_deviation, first, second);
   scale_relu(shape, x, first, second, y);
@@ -170,9 +219,10 @@ void forward_image(const GroupNormShape& shape, double epsilon, const T* x, cons
 
 // dweight and dbias are those of this image alone: [channels].
 template <typename T>
-void backward_image(const GroupNormShape& shape, const T* x, const T* dy, const float* weight,
-                    const float* bias, const float* mean, const float* inverse_deviation, T* dx,
-                    float* dweight, float* dbias, float* scratch) {
+void backward_image(const GroupNormShape& shape, const T* x, const T* dy, const T* dsum,
+                    const float* weight, const float* bias, const float* mean,
+                    const float* inverse_deviation, T* dx, float* dweight, float* dbias,
+                    float* scratch) {
   const std::int64_t width = shape.channels / shape.groups;
   float* scale = scratch;
   float* offset = scratch + shape.channels;
@@ -200,29 +250,35 @@ void backward_image(const GroupNormShape& shape, const T* x, const T* dy, const 
       constant[c] = static_cast<float>(group_constant);
     }
   }
-  input_gradient(shape, x, dy, scale, offset, slope, constant, dx);
+  if (dsum != nullptr) {
+    input_gradient<true>(shape, x, dy, dsum, scale, offset, slope, constant, dx);
+  } else {
+    input_gradient<false>(shape, x, dy, dsum, scale, offset, slope, constant, dx);
+  }
 }
 
 // Highway's dispatch tables hold plain functions.
-void forward_f32(const GroupNormShape& shape, double epsilon, const float* x, const float* weight,
-                 const float* bias, float* y, float* mean, float* deviation, float* scratch) {
-  forward_image(shape, epsilon, x, weight, bias, y, mean, deviation, scratch);
+void forward_f32(const GroupNormShape& shape, double epsilon, const float* x, const float* shortcut,
+                 float* sum, const float* weight, const float* bias, float* y, float* mean,
+                 float* deviation, float* scratch) {
+  forward_image(shape, epsilon, {x, shortcut, sum}, weight, bias, y, mean, deviation, scratch);
 }
 void forward_bf16(const GroupNormShape& shape, double epsilon, const c10::BFloat16* x,
-                  const float* weight, const float* bias, c10::BFloat16* y, float* mean,
-                  float* deviation, float* scratch) {
-  forward_image(shape, epsilon, x, weight, bias, y, mean, deviation, scratch);
+                  const c10::BFloat16* shortcut, c10::BFloat16* sum, const float* weight,
+                  const float* bias, c10::BFloat16* y, float* mean, float* deviation,
+                  float* scratch) {
+  forward_image(shape, epsilon, {x, shortcut, sum}, weight, bias, y, mean, deviation, scratch);
 }
-void backward_f32(const GroupNormShape& shape, const float* x, const float* dy, const float* weight,
-                  const float* bias, const float* mean, const float* deviation, float* dx,
-                  float* dweight, float* dbias, float* scratch) {
-  backward_image(shape, x, dy, weight, bias, mean, deviation, dx, dweight, dbias, scratch);
+void backward_f32(const GroupNormShape& shape, const float* x, const float* dy, const float* dsum,
+                  const float* weight, const float* bias, const float* mean, const float* deviation,
+                  float* dx, float* dweight, float* dbias, float* scratch) {
+  backward_image(shape, x, dy, dsum, weight, bias, mean, deviation, dx, dweight, dbias, scratch);
 }
 void backward_bf16(const GroupNormShape& shape, const c10::BFloat16* x, const c10::BFloat16* dy,
-                   const float* weight, const float* bias, const float* mean,
-                   const float* deviation, c10::BFloat16* dx, float* dweight, float* dbias,
-                   float* scratch) {
-  backward_image(shape, x, dy, weight, bias, mean, deviation, dx, dweight, dbias, scratch);
+                   const c10::BFloat16* dsum, const float* weight, const float* bias,
+                   const float* mean, const float* deviation, c10::BFloat16* dx, float* dweight,
+                   float* dbias, float* scratch) {
+  backward_image(shape, x, dy, dsum, weight, bias, mean, deviation, dx, dweight, dbias, scratch);
 }
 
 }  // namespace bit::trainer::kernels::HWY_NAMESPACE
@@ -259,21 +315,23 @@ void dispatch_backward(c10::BFloat16 /*T*/, Args... args) {
 
 template <typename T>
 void group_norm_relu_forward(const GroupNormShape& shape, double epsilon, const T* x,
-                             const float* weight, const float* bias, T* y, float* mean,
-                             float* inverse_deviation) {
+                             const T* shortcut, T* sum, const float* weight, const float* bias,
+                             T* y, float* mean, float* inverse_deviation) {
   const std::int64_t image = shape.pixels * shape.channels;
   at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> scratch(static_cast<std::size_t>(2 * shape.channels));
+    const T* none = nullptr;
     for (std::int64_t n = begin; n < end; ++n) {
-      dispatch_forward(T(), shape, epsilon, x + n * image, weight, bias, y + n * image,
-                       mean + n * shape.groups, inverse_deviation + n * shape.groups,
-                       scratch.data());
+      dispatch_forward(
+          T(), shape, epsilon, x + n * image, shortcut == nullptr ? none : shortcut + n * image,
+          shortcut == nullptr ? sum : sum + n * image, weight, bias, y + n * image,
+          mean + n * shape.groups, inverse_deviation + n * shape.groups, scratch.data());
     }
   });
 }
 
 template <typename T>
-void group_norm_relu_backward(const GroupNormShape& shape, const T* x, const T* dy,
+void group_norm_relu_backward(const GroupNormShape& shape, const T* x, const T* dy, const T* dsum,
                               const float* weight, const float* bias, const float* mean,
                               const float* inverse_deviation, T* dx, float* dweight, float* dbias) {
   const std::int64_t image = shape.pixels * shape.channels;
@@ -281,9 +339,11 @@ void group_norm_relu_backward(const GroupNormShape& shape, const T* x, const T* 
   std::vector<float> parts(static_cast<std::size_t>(2 * shape.images * shape.channels));
   at::parallel_for(0, shape.images, 1, [&](std::int64_t begin, std::int64_t end) {
     std::vector<float> scratch(static_cast<std::size_t>(4 * shape.channels));
+    const T* none = nullptr;
     for (std::int64_t n = begin; n < end; ++n) {
       float* part = parts.data() + 2 * n * shape.channels;
-      dispatch_backward(T(), shape, x + n * image, dy + n * image, weight, bias,
+      dispatch_backward(T(), shape, x + n * image, dy + n * image,
+                        dsum == nullptr ? none : dsum + n * image, weight, bias,
                         mean + n * shape.groups, inverse_deviation + n * shape.groups,
                         dx + n * image, part, part + shape.channels, scratch.data());
     }
@@ -300,15 +360,17 @@ void group_norm_relu_backward(const GroupNormShape& shape, const T* x, const T* 
 }
 
 template void group_norm_relu_forward(const GroupNormShape&, double, const float*, const float*,
-                                      const float*, float*, float*, float*);
-template void group_norm_relu_forward(const GroupNormShape&, double, const c10::BFloat16*,
-                                      const float*, const float*, c10::BFloat16*, float*, float*);
+                                      float*, const float*, const float*, float*, float*, float*);
 template void group_norm_relu_backward(const GroupNormShape&, const float*, const float*,
                                        const float*, const float*, const float*, const float*,
-                                       float*, float*, float*);
+                                       const float*, float*, float*, float*);
+template void group_norm_relu_forward(const GroupNormShape&, double, const c10::BFloat16*,
+                                      const c10::BFloat16*, c10::BFloat16*, const float*,
+                                      const float*, c10::BFloat16*, float*, float*);
 template void group_norm_relu_backward(const GroupNormShape&, const c10::BFloat16*,
-                                       const c10::BFloat16*, const float*, const float*,
-                                       const float*, const float*, c10::BFloat16*, float*, float*);
+                                       const c10::BFloat16*, const c10::BFloat16*, const float*,
+                                       const float*, const float*, const float*, c10::BFloat16*,
+                                       float*, float*);
 
 }  // namespace bit::trainer::kernels
 #endif  // HWY_ONCE

@@ -1,8 +1,11 @@
 // Loads and stores of fp32 vectors from and to fp32 or bf16 memory. Included once per Highway
 // target, inside HWY_BEFORE_NAMESPACE of the including file.
 #include <c10/util/BFloat16.h>
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 #if defined(BIT_TRAINER_KERNELS_VECTOR_IO_H_) == defined(HWY_TARGET_TOGGLE)
@@ -44,6 +47,53 @@ inline void store(Floats d, Vector value, c10::BFloat16* to) {
   hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, result)), d16,
              reinterpret_cast<std::uint16_t*>(to));
   (void)d;
+}
+
+// A row of any length is whole vectors and perhaps a part of one: both are loaded and stored alike,
+// and what is behind a part reads as zero.
+struct Whole {};
+struct Part {
+  std::size_t count;
+};
+
+template <typename T>
+Vector load(Floats d, const T* from, Whole /*extent*/) {
+  return load(d, from);
+}
+template <typename T>
+Vector load(Floats d, const T* from, Part part) {
+  T padded[hn::MaxLanes(Floats())] = {};
+  std::copy_n(from, part.count, padded);
+  return load(d, padded);
+}
+template <typename T>
+void store(Floats d, Vector value, T* to, Whole /*extent*/) {
+  store(d, value, to);
+}
+template <typename T>
+void store(Floats d, Vector value, T* to, Part part) {
+  T padded[hn::MaxLanes(Floats())];
+  store(d, value, padded);
+  std::copy_n(padded, part.count, to);
+}
+// Zero behind a part.
+inline Vector keep(Floats /*d*/, Vector value, Whole /*extent*/) { return value; }
+inline Vector keep(Floats d, Vector value, Part part) {
+  return hn::IfThenElseZero(hn::FirstN(d, part.count), value);
+}
+
+// Calls work(i, extent) for the vectors of a row of `count` values.
+template <typename Work>
+void for_each_vector(std::int64_t count, Work work) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(Floats()));
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) work(i, Whole());
+  if (i < count) work(i, Part{static_cast<std::size_t>(count - i)});
+}
+
+inline double sum_of_lanes(Vector value) {
+  const Floats d;
+  return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, value)));
 }
 
 }  // namespace bit::trainer::kernels::HWY_NAMESPACE

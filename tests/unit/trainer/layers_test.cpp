@@ -44,12 +44,16 @@ GroupNormCase detached(const GroupNormCase& c) {
   return {copy(c.x), copy(c.weight), copy(c.bias), c.dy.to(at::kFloat)};
 }
 
+at::Tensor activated(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return group_norm_relu({x, {}}, weight, bias).activated;
+}
+
 class GroupNormRelu : public testing::TestWithParam<std::vector<std::int64_t>> {};
 
 TEST_P(GroupNormRelu, agrees_with_plain_operators_in_fp32) {
   const GroupNormCase c = group_norm_case(GetParam(), at::kFloat);
   const GroupNormCase r = detached(c);
-  const at::Tensor y = group_norm_relu(c.x, c.weight, c.bias);
+  const at::Tensor y = activated(c.x, c.weight, c.bias);
   const at::Tensor expected = reference::group_norm_relu(r.x, r.weight, r.bias);
   y.backward(c.dy);
   expected.backward(r.dy);
@@ -62,7 +66,7 @@ TEST_P(GroupNormRelu, agrees_with_plain_operators_in_fp32) {
 TEST_P(GroupNormRelu, keeps_fp32_statistics_for_bf16_activations) {
   const GroupNormCase c = group_norm_case(GetParam(), at::kBFloat16);
   const GroupNormCase r = detached(c);
-  const at::Tensor y = group_norm_relu(c.x, c.weight, c.bias);
+  const at::Tensor y = activated(c.x, c.weight, c.bias);
   const at::Tensor expected = reference::group_norm_relu(r.x, r.weight, r.bias);
   y.backward(c.dy);
   expected.backward(r.dy);
@@ -73,6 +77,34 @@ TEST_P(GroupNormRelu, keeps_fp32_statistics_for_bf16_activations) {
   EXPECT_LT(difference(c.bias.grad(), r.bias.grad()), 1e-4);
 }
 
+// Both results are used, as in a network: the sum goes on as the next shortcut.
+TEST_P(GroupNormRelu, adds_the_shortcut_as_plain_operators_do) {
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const GroupNormCase c = group_norm_case(GetParam(), type);
+    const GroupNormCase r = detached(c);
+    const at::Tensor shortcut =
+        group_norm_case(GetParam(), type).dy.flip(0).contiguous(at::MemoryFormat::ChannelsLast);
+    const at::Tensor other = shortcut.detach().clone().set_requires_grad(true);
+    const at::Tensor plain = shortcut.to(at::kFloat).clone().set_requires_grad(true);
+    const at::Tensor dsum = 0.5 * c.dy;
+
+    const Preactivation result = group_norm_relu({c.x, other}, c.weight, c.bias);
+    // Rounded as the network keeps it, which decides where the result is positive.
+    const at::Tensor exact = r.x + plain;
+    const at::Tensor sum = exact + (result.sum.to(at::kFloat) - exact).detach();
+    EXPECT_TRUE(at::equal(result.sum, exact.to(type)));
+    const at::Tensor expected = reference::group_norm_relu(sum, r.weight, r.bias);
+    ((result.activated * c.dy).sum(at::kFloat) + (result.sum * dsum).sum(at::kFloat)).backward();
+    ((expected * r.dy).sum() + (sum * dsum.to(at::kFloat)).sum()).backward();
+    const double tolerance = type == at::kFloat ? 1e-5 : 6e-3;
+    EXPECT_LT(difference(result.activated, expected), tolerance);
+    EXPECT_LT(difference(c.x.grad(), r.x.grad()), tolerance);
+    EXPECT_TRUE(at::equal(c.x.grad(), other.grad()));
+    EXPECT_LT(difference(c.weight.grad(), r.weight.grad()), tolerance);
+    EXPECT_LT(difference(c.bias.grad(), r.bias.grad()), tolerance);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, GroupNormRelu,
                          testing::Values(std::vector<std::int64_t>{2, 32, 5, 3},
                                          std::vector<std::int64_t>{1, 64, 1, 2},
@@ -81,7 +113,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, GroupNormRelu,
 
 TEST(GroupNorm, is_stable_far_from_zero) {
   at::Tensor x = (normal({2, 64, 16, 16}, 5) + 1000).contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor y = group_norm_relu(x, at::ones({64}), at::zeros({64}));
+  const at::Tensor y = activated(x, at::ones({64}), at::zeros({64}));
   const at::Tensor expected = reference::group_norm_relu((x.to(at::kDouble) - 1000).to(at::kFloat),
                                                          at::ones({64}), at::zeros({64}));
   EXPECT_LT(difference(y, expected), 1e-3);  // x itself has a step of 6e-5
@@ -89,60 +121,59 @@ TEST(GroupNorm, is_stable_far_from_zero) {
 
 TEST(GroupNorm, of_a_constant_image_is_the_bias) {
   const at::Tensor x = at::full({1, 32, 4, 4}, 3.0F).contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor y = group_norm_relu(x, at::ones({32}), at::full({32}, 0.25F));
+  const at::Tensor y = activated(x, at::ones({32}), at::full({32}, 0.25F));
   EXPECT_TRUE(at::allclose(y, at::full({1, 32, 4, 4}, 0.25F), 0, 1e-4));
 }
 
 TEST(GroupNorm, does_not_hide_what_is_not_a_number) {
   at::Tensor x = normal({1, 32, 4, 4}, 6).contiguous(at::MemoryFormat::ChannelsLast);
   x[0][7][1][1] = std::numeric_limits<float>::quiet_NaN();
-  const at::Tensor y = group_norm_relu(x, at::ones({32}), at::zeros({32}));
+  const at::Tensor y = activated(x, at::ones({32}), at::zeros({32}));
   EXPECT_TRUE(at::isnan(y[0][7]).all().item<bool>());
   EXPECT_FALSE(at::isnan(y[0][6]).any().item<bool>());
 }
 
 TEST(GroupNorm, does_not_depend_on_the_memory_format_or_the_number_of_threads) {
   const GroupNormCase c = group_norm_case({5, 64, 6, 6}, at::kFloat);
-  const at::Tensor y = group_norm_relu(c.x, c.weight, c.bias);
+  const at::Tensor y = activated(c.x, c.weight, c.bias);
   y.backward(c.dy);
   const at::Tensor gradient = c.weight.grad().clone();
   const int threads = at::get_num_threads();
   at::set_num_threads(3);
   c.weight.mutable_grad() = at::Tensor();
-  const at::Tensor again = group_norm_relu(c.x.detach().contiguous(), c.weight, c.bias);
+  const at::Tensor again = activated(c.x.detach().contiguous(), c.weight, c.bias);
   again.backward(c.dy.contiguous());
   at::set_num_threads(threads);
   EXPECT_TRUE(at::equal(y, again));
   EXPECT_TRUE(at::equal(gradient, c.weight.grad()));
 }
 
+// In the memory order that the network uses.
+at::Tensor standardized(const at::Tensor& weight, at::ScalarType type) {
+  const at::Tensor from = weight.contiguous(at::MemoryFormat::ChannelsLast);
+  at::Tensor result = at::empty_like(from, from.options().dtype(type));
+  standardize(from, result);
+  return result;
+}
+
 class WeightStandardization : public testing::TestWithParam<std::vector<std::int64_t>> {};
 
 TEST_P(WeightStandardization, gives_every_output_channel_mean_0_and_variance_1) {
-  const at::Tensor result = standardize_weight(0.05 * normal(GetParam(), 7) + 0.2, at::kFloat);
+  const at::Tensor result = standardized(0.05 * normal(GetParam(), 7) + 0.2, at::kFloat);
   const at::Tensor rows = result.contiguous().flatten(1);
   EXPECT_LT(rows.mean(1).abs().max().item<double>(), 1e-6);
   EXPECT_LT((rows.var(1, /*unbiased=*/false) - 1).abs().max().item<double>(), 1e-5);
 }
 
 TEST_P(WeightStandardization, agrees_with_plain_operators) {
-  const at::Tensor weight = (0.05 * normal(GetParam(), 8)).set_requires_grad(true);
-  const at::Tensor other = weight.detach().clone().set_requires_grad(true);
-  const at::Tensor gradient = normal(GetParam(), 9);
-  const at::Tensor result = standardize_weight(weight, at::kFloat);
-  const at::Tensor expected = reference::standardize_weight(other, at::kFloat);
-  result.backward(gradient);
-  expected.backward(gradient);
-  EXPECT_LT(difference(result, expected), 1e-6);
-  EXPECT_LT(difference(weight.grad(), other.grad()), 1e-5);
-  EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast));
-  EXPECT_TRUE(weight.grad().is_contiguous());
+  const at::Tensor weight = 0.05 * normal(GetParam(), 8);
+  EXPECT_LT(difference(standardized(weight, at::kFloat), reference::standardize(weight)), 1e-6);
 }
 
 TEST_P(WeightStandardization, rounds_once_to_bf16) {
   const at::Tensor weight = 0.05 * normal(GetParam(), 10);
-  const at::Tensor exact = standardize_weight(weight, at::kFloat);
-  EXPECT_TRUE(at::equal(standardize_weight(weight, at::kBFloat16), exact.to(at::kBFloat16)));
+  const at::Tensor exact = standardized(weight, at::kFloat);
+  EXPECT_TRUE(at::equal(standardized(weight, at::kBFloat16), exact.to(at::kBFloat16)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, WeightStandardization,
@@ -152,7 +183,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, WeightStandardization,
                                          std::vector<std::int64_t>{128, 128, 3, 3}));
 
 TEST(WeightStandardizationEdge, of_a_constant_kernel_is_zero) {
-  const at::Tensor result = standardize_weight(at::full({2, 4, 1, 1}, 0.5F), at::kFloat);
+  const at::Tensor result = standardized(at::full({2, 4, 1, 1}, 0.5F), at::kFloat);
   EXPECT_TRUE(at::equal(result, at::zeros({2, 4, 1, 1})));
 }
 
@@ -172,12 +203,11 @@ TEST_P(Convolution, agrees_with_plain_operators) {
     const at::Tensor x =
         image.contiguous(at::MemoryFormat::ChannelsLast).clone().set_requires_grad(true);
     const at::Tensor x_plain = image.to(at::kFloat).clone().set_requires_grad(true);
-    const at::Tensor start = 0.05 * normal({c.out, c.in, c.kernel, c.kernel}, 13);
-    const at::Tensor weight = start.clone().set_requires_grad(true);
-    const at::Tensor weight_plain = start.clone().set_requires_grad(true);
-    const at::Tensor y = StdConv2d{weight, c.stride, padding}(x);
-    const at::Tensor expected = at::conv2d(
-        x_plain, reference::standardize_weight(weight_plain, at::kFloat), {}, c.stride, padding);
+    const at::Tensor kernel = standardized(normal({c.out, c.in, c.kernel, c.kernel}, 13), type);
+    const at::Tensor leaf = kernel.clone().set_requires_grad(true);
+    const at::Tensor plain = kernel.to(at::kFloat).set_requires_grad(true);
+    const at::Tensor y = StdConv2d{leaf, c.stride, padding}(x);
+    const at::Tensor expected = at::conv2d(x_plain, plain, {}, c.stride, padding);
     ASSERT_EQ(y.sizes(), expected.sizes());
     ASSERT_EQ(y.scalar_type(), type);
     const at::Tensor dy = normal(y.sizes().vec(), 14).to(type);
@@ -186,7 +216,7 @@ TEST_P(Convolution, agrees_with_plain_operators) {
     const double tolerance = type == at::kFloat ? 1e-5 : 1e-2;
     EXPECT_LT(difference(y, expected), tolerance);
     EXPECT_LT(difference(x.grad(), x_plain.grad()), tolerance);
-    EXPECT_LT(difference(weight.grad(), weight_plain.grad()), tolerance);
+    EXPECT_LT(difference(leaf.grad(), plain.grad()), tolerance);
   }
 }
 

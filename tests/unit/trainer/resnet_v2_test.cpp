@@ -96,8 +96,11 @@ TEST(Model, has_timms_names_and_decays_kernels_only) {
     names.insert(parameter.name);
     elements += static_cast<std::uint64_t>(parameter.value.numel());
     EXPECT_EQ(parameter.decay, parameter.value.dim() == 4) << parameter.name;
-    EXPECT_TRUE(parameter.value.is_contiguous()) << parameter.name;
-    EXPECT_TRUE(parameter.value.requires_grad() && parameter.value.is_leaf()) << parameter.name;
+    const at::Tensor& leaf = parameter.leaf();
+    EXPECT_TRUE(leaf.requires_grad() && leaf.is_leaf()) << parameter.name;
+    EXPECT_EQ(leaf.strides(), parameter.value.strides()) << parameter.name;
+    const bool is_head = parameter.name.starts_with("head");
+    EXPECT_EQ(parameter.standardized.defined(), parameter.decay && !is_head) << parameter.name;
   }
   EXPECT_EQ(names.size(), model.parameters().size());
   EXPECT_EQ(elements, parameter_count(model.config()));
@@ -181,7 +184,8 @@ TEST(Model, in_bf16_is_close_to_fp32_and_answers_in_fp32) {
   EXPECT_LT(((logits - expected).norm() / expected.norm()).item<double>(), 0.15);
   loss_sum(LossKind::kSoftmax, logits, labels).backward();
   for (const Parameter& parameter : rounded.parameters()) {
-    EXPECT_EQ(parameter.value.grad().scalar_type(), at::kFloat) << parameter.name;
+    EXPECT_TRUE(parameter.leaf().grad().defined()) << parameter.name;
+    EXPECT_EQ(parameter.value.scalar_type(), at::kFloat) << parameter.name;
   }
 }
 

@@ -46,7 +46,7 @@ TEST_F(Weights, come_back_as_they_were) {
   for (std::size_t i = 0; i < source.parameters().size(); ++i) {
     EXPECT_TRUE(same(source.parameters()[i], target.parameters()[i]))
         << source.parameters()[i].name;
-    EXPECT_TRUE(target.parameters()[i].value.requires_grad());
+    EXPECT_TRUE(target.parameters()[i].leaf().requires_grad());
   }
 }
 
