@@ -86,6 +86,14 @@ void check_crops(const schemas::RunConfig& config, Checks& checks) {
 void check_schedule(const schemas::RunConfig& config, Checks& checks) {
   const auto& schedule = config.schedule();
   if (!checks.usable({"schedule.drops"})) return;
+  if (checks.usable({"schedule.kind"}) && schedule.kind() == "cosine" &&
+      schedule.drops_size() > 0) {
+    checks.note("schedule.drops",
+                fmt::format("has '{}': a schedule.kind of cosine has no drops; expected none "
+                            "(schedule.drops=[])",
+                            schedule.drops(0)));
+    return;
+  }
   for (int i = 1; i < schedule.drops_size(); ++i) {
     const auto before = parse_duration(schedule.drops(i - 1));
     const auto after = parse_duration(schedule.drops(i));

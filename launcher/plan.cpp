@@ -46,6 +46,13 @@ pipeline::TrainingCrop training_crop(const schemas::DataConfig& data) {
       .resize = resize, .flip = data.flip(), .filter = filter_of(data)};
 }
 
+trainer::KernelInitialization initialization_of(const schemas::ModelConfig& model) {
+  if (model.initialization() == "glorot-uniform")
+    return trainer::KernelInitialization::kGlorotUniform;
+  if (model.initialization() == "lecun-normal") return trainer::KernelInitialization::kLecunNormal;
+  return trainer::KernelInitialization::kHeNormal;
+}
+
 class Planner {
  public:
   Planner(const LoadedConfig& loaded, const DatasetFacts& train,
@@ -79,16 +86,22 @@ class Planner {
     mistakes_.push_back(mistake_about(key, what, origins_));
   }
   void warn(std::string what) { plan_.warnings.push_back(std::move(what)); }
+  std::uint64_t steps_of(const std::string& length) const {
+    return to_steps(parse_duration(length).value_or(Duration{}), plan_.steps_per_epoch);
+  }
 
   void check_binding(const cluster::Topology& topology);
   void plan_threads();
   void check_threads(unsigned cores);
   void plan_batch();
   void plan_model();
+  void plan_initialization();
   void plan_images();
   void warn_if_idle(const char* key, bool idle, const char* because);
   void plan_order();
   void plan_schedule();
+  void plan_drops();
+  void plan_checkpoints();
   void plan_evaluation();
   void plan_memory();
   void plan_cache();
@@ -189,7 +202,7 @@ void Planner::plan_model() {
   plan_.precision =
       config_.model().precision() == "bf16" ? trainer::Precision::kBf16 : trainer::Precision::kFp32;
   plan_.model = trainer::parse_model_name(plan_.model_name, static_cast<int>(classes));
-  plan_.model.head_bias = config_.model().head_bias();
+  plan_initialization();
   plan_.parameters = trainer::parameter_count(plan_.model);
   plan_.forward_macs =
       trainer::forward_macs(plan_.model, static_cast<int>(config_.data().image_size()));
@@ -203,6 +216,23 @@ void Planner::plan_model() {
   }
 }
 
+void Planner::plan_initialization() {
+  const auto& model = config_.model();
+  const bool given = !model.init().empty();
+  plan_.model.head_bias = model.head_bias();
+  plan_.model.initialization = initialization_of(model);
+  if (!given && model.head_initialization() == "normal") {
+    plan_.model.head_initialization = trainer::HeadInitialization::kNormal;
+  }
+  plan_.model.decay_everything = config_.optimizer().decay_on() == "all";
+  for (const char* key : {"model.initialization", "model.head_initialization"}) {
+    warn_if_idle(key, given, "model.init has the weights");
+  }
+  for (const char* key : {"optimizer.decay", "optimizer.decay_on"}) {
+    warn_if_idle(key, config_.optimizer().weight_decay() == 0, "optimizer.weight_decay is 0");
+  }
+}
+
 void Planner::plan_order() {
   auto& order = plan_.order;
   order.records = plan_.data.records;
@@ -213,23 +243,36 @@ void Planner::plan_order() {
 }
 
 void Planner::plan_schedule() {
-  const auto steps = [&](const std::string& text) {
-    return to_steps(parse_duration(text).value_or(Duration{}), plan_.steps_per_epoch);
-  };
   const auto& config = config_.schedule();
   auto& schedule = plan_.schedule;
+  schedule.kind =
+      config.kind() == "cosine" ? trainer::ScheduleKind::kCosine : trainer::ScheduleKind::kSteps;
   schedule.peak = config_.optimizer().learning_rate();
-  schedule.total_steps = steps(config.length());
-  schedule.warmup_steps = steps(config.warmup());
-  schedule.drop_factor = config.drop_factor();
+  schedule.total_steps = steps_of(config.length());
+  schedule.warmup_steps = steps_of(config.warmup());
+  schedule.warmup_start = config.warmup_start();
   plan_.epochs =
       static_cast<double>(schedule.total_steps) / static_cast<double>(plan_.steps_per_epoch);
   if (schedule.total_steps == 0) {
     mistake("schedule.length", fmt::format("is '{}': this is less than one step of {} images",
                                            config.length(), config_.batch()));
   }
-  for (const std::string& text : config.drops()) {
-    const std::uint64_t drop = steps(text);
+  plan_drops();
+  if (schedule.warmup_steps >= schedule.total_steps) {
+    warn(fmt::format(
+        "the learning rate never reaches its peak: schedule.warmup is {} steps, the run {}",
+        schedule.warmup_steps, schedule.total_steps));
+  }
+  warn_if_idle("schedule.warmup_start", schedule.warmup_steps == 0, "there is no warm-up");
+  warn_if_idle("schedule.drop_factor", schedule.drops.empty(), "there are no drops");
+  plan_checkpoints();
+}
+
+void Planner::plan_drops() {
+  auto& schedule = plan_.schedule;
+  schedule.drop_factor = config_.schedule().drop_factor();
+  for (const std::string& text : config_.schedule().drops()) {
+    const std::uint64_t drop = steps_of(text);
     if (!schedule.drops.empty() && drop <= schedule.drops.back()) {
       mistake("schedule.drops",
               fmt::format("has '{}', step {}: not after the drop before it at step {}", text, drop,
@@ -241,11 +284,9 @@ void Planner::plan_schedule() {
     }
     schedule.drops.push_back(drop);
   }
-  if (schedule.warmup_steps >= schedule.total_steps) {
-    warn(fmt::format(
-        "the learning rate never reaches its peak: schedule.warmup is {} steps, the run {}",
-        schedule.warmup_steps, schedule.total_steps));
-  }
+}
+
+void Planner::plan_checkpoints() {
   const Duration every = parse_duration(config_.checkpoint().every()).value_or(Duration{});
   if (every.unit == Duration::Unit::kSeconds) {
     plan_.checkpoint_every_seconds = every.amount;
@@ -352,48 +393,6 @@ RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation,
                   const cluster::Topology& topology) {
   return Planner(loaded, train, evaluation).make(topology);
-}
-
-trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {
-  trainer::TrainSettings settings;
-  settings.output = config.output();
-  settings.config_text = config.DebugString();
-  settings.writer = version_line();
-  settings.seed = config.seed();
-  settings.model_name = plan.model_name;
-  settings.model = plan.model;
-  settings.precision = plan.precision;
-  settings.loss = config.model().loss() == "sigmoid" ? trainer::LossKind::kSigmoid
-                                                     : trainer::LossKind::kSoftmax;
-  settings.init = config.model().init();
-  settings.order = plan.order;
-  settings.crop = plan.crop;
-  settings.image_size = plan.image_size;
-  settings.decoder_threads = plan.decoder_threads;
-  settings.reader_threads = plan.reader_threads;
-  settings.prefetch = config.data().prefetch();
-  settings.memory_limit = plan.window_memory_limit;
-  settings.cache = plan.cache;
-  settings.cache_limit = parse_bytes(config.data().cache_memory()).value_or(0);
-  settings.cache_short_side = plan.cache_short_side;
-  settings.bad_record_budget = config.data().bad_record_budget();
-  settings.accumulate = config.optimizer().accumulate();
-  settings.schedule = plan.schedule;
-  settings.momentum = config.optimizer().momentum();
-  settings.weight_decay = config.optimizer().weight_decay();
-  settings.evaluation = {.batch = plan.evaluation_batch,
-                         .resize = plan.evaluation_resize,
-                         .image_size = plan.image_size,
-                         .filter = plan.filter,
-                         .decoder_threads = plan.decoder_threads,
-                         .reader_threads = plan.reader_threads};
-  settings.evaluate_every = plan.evaluate_every;
-  settings.checkpoint_every_steps = plan.checkpoint_every_steps;
-  settings.checkpoint_every_seconds = plan.checkpoint_every_seconds;
-  settings.checkpoints_kept = config.checkpoint().keep();
-  settings.report_every = config.metrics().every();
-  settings.log_order = config.debug().log_order();
-  return settings;
 }
 
 }  // namespace bit::launcher

@@ -107,19 +107,26 @@ void describe_data(const RunPlan& plan, Table& table) {
 
 void describe_schedule(const RunPlan& plan, Table& table) {
   const auto& schedule = plan.schedule;
+  const bool cosine = schedule.kind == trainer::ScheduleKind::kCosine;
   table.section("schedule");
   table.row("batch", fmt::format("{} = {} x {} images, {} at a time", plan.order.batch,
                                  counted(plan.ranks, "rank"), plan.rank_batch, plan.micro_batch));
   table.row("steps", fmt::format("{} in all, {} an epoch, {:.2f} epochs", schedule.total_steps,
                                  plan.steps_per_epoch, plan.epochs));
   table.row("learning rate",
-            fmt::format("{:g}, warm-up {} steps", schedule.peak, schedule.warmup_steps));
+            fmt::format("{:g}, warm-up {} steps{}{}", schedule.peak, schedule.warmup_steps,
+                        schedule.warmup_start > 0
+                            ? fmt::format(" from {:g}", schedule.peak * schedule.warmup_start)
+                            : std::string(),
+                        cosine ? ", then half a cosine to 0 at the end" : ""));
   std::string drops;
   for (const std::uint64_t drop : schedule.drops)
     drops += (drops.empty() ? "" : ", ") + std::to_string(drop);
-  table.row("drops", drops.empty()
-                         ? "none"
-                         : fmt::format("x {:g} at steps {}", schedule.drop_factor, drops));
+  if (!cosine) {
+    table.row("drops", drops.empty()
+                           ? "none"
+                           : fmt::format("x {:g} at steps {}", schedule.drop_factor, drops));
+  }
   if (plan.evaluation_records > 0) {
     table.row(
         "evaluation",

@@ -10,11 +10,18 @@ namespace bit::trainer {
 
 constexpr int kGroups = 32;  // of every GroupNorm (BiT paper §3.1); they divide all channels
 
+// Random kernels of convolutions, described with `model.initialization` (trainer/initialization.h).
+enum class KernelInitialization { kHeNormal, kGlorotUniform, kLecunNormal };
+enum class HeadInitialization { kZeros, kNormal };
+
 struct ResNetConfig {
   std::vector<int> blocks = {3, 4, 6, 3};  // bottleneck units of the four stages
   double width = 1;                        // multiplies every hidden width, the root's included
   int classes = 1000;
   double head_bias = 0;
+  KernelInitialization initialization = KernelInitialization::kHeNormal;
+  HeadInitialization head_initialization = HeadInitialization::kZeros;
+  bool decay_everything = false;  // weight decay is for all parameters, not for kernels only
 };
 
 // "R50x1", "R101x3", "R152x4", "R26x1", "R26x0.5": throws std::invalid_argument naming the sizes

@@ -48,12 +48,12 @@ struct Head {
 // Makes the leaves, in the order of the forward pass.
 class Builder {
  public:
-  Builder(std::uint64_t seed, at::ScalarType kernel_type)
-      : seed_(seed), kernel_type_(kernel_type) {}
+  Builder(const ResNetConfig& config, std::uint64_t seed, at::ScalarType kernel_type)
+      : config_(config), seed_(seed), kernel_type_(kernel_type) {}
 
   StdConv2d conv(const std::string& name, int in, int out, int kernel, int stride = 1) {
     at::Tensor weight = at::empty({out, in, kernel, kernel}, at::kFloat);
-    he_normal(weight, seed_, parameters_.size());
+    initialize_kernel(config_.initialization, weight, seed_, parameters_.size());
     const at::Tensor value = kernel_like(weight, at::kFloat).copy_(weight);
     parameters_.push_back({name + ".weight", value, /*decay=*/true,
                            kernel_like(weight, kernel_type_).set_requires_grad(true)});
@@ -65,10 +65,14 @@ class Builder {
     return {weight, add(name + ".bias", at::zeros({channels}, at::kFloat), /*decay=*/false)};
   }
 
-  Head head(const std::string& name, int features, int classes, double bias) {
-    at::Tensor weight = add(name + ".weight", at::zeros({classes, features, 1, 1}, at::kFloat),
-                            /*decay=*/true);
-    return {weight, add(name + ".bias", at::full({classes}, bias, at::kFloat), /*decay=*/false)};
+  Head head(const std::string& name, int features) {
+    at::Tensor weight = at::zeros({config_.classes, features, 1, 1}, at::kFloat);
+    if (config_.head_initialization == HeadInitialization::kNormal) {
+      small_normal(weight, seed_, parameters_.size());
+    }
+    const at::Tensor bias = at::full({config_.classes}, config_.head_bias, at::kFloat);
+    add(name + ".weight", weight, /*decay=*/true);
+    return {weight, add(name + ".bias", bias, /*decay=*/false)};
   }
 
   std::vector<Parameter> parameters() && { return std::move(parameters_); }
@@ -80,10 +84,11 @@ class Builder {
 
   at::Tensor add(const std::string& name, at::Tensor value, bool decay) {
     value.set_requires_grad(true);
-    parameters_.push_back({name, value, decay});
+    parameters_.push_back({name, value, decay || config_.decay_everything});
     return value;
   }
 
+  const ResNetConfig& config_;
   std::uint64_t seed_;
   at::ScalarType kernel_type_;
   std::vector<Parameter> parameters_;
@@ -111,7 +116,7 @@ ResNetV2::ResNetV2(const ResNetConfig& config, Precision precision, std::uint64_
     : impl_(std::make_unique<Impl>()) {
   impl_->config = config;
   impl_->activation = precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat;
-  Builder build(seed, kernels::convolution_type(impl_->activation));
+  Builder build(impl_->config, seed, kernels::convolution_type(impl_->activation));
   impl_->stem = build.conv("stem.conv", 3, stem_channels(config), 7, 2);
   for (const UnitShape& unit : unit_shapes(config)) {
     const std::string name =
@@ -128,7 +133,7 @@ ResNetV2::ResNetV2(const ResNetConfig& config, Precision precision, std::uint64_
     block.conv3 = build.conv(name + "conv3", unit.mid, unit.out, 1);
   }
   impl_->norm = build.norm("norm", feature_channels(config));
-  impl_->head = build.head("head.fc", feature_channels(config), config.classes, config.head_bias);
+  impl_->head = build.head("head.fc", feature_channels(config));
   impl_->parameters = std::move(build).parameters();
   weights_changed();
 }

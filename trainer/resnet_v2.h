@@ -17,7 +17,7 @@ namespace bit::trainer {
 struct Parameter {
   std::string name;
   at::Tensor value;    // fp32; 4-d ones in channels-last memory
-  bool decay = false;  // kernels of convolutions and of the head
+  bool decay = false;  // kernels of convolutions and of the head, unless config.decay_everything
   // Kernels of convolutions: what the network computes with, the standardised `value` in the type
   // of the computation and in the same memory order. Undefined for the rest.
   at::Tensor standardized = {};
@@ -30,8 +30,7 @@ struct Parameter {
 
 class ResNetV2 {
  public:
-  // Weights from `seed`: convolutions He-normal (fan-out), GroupNorm 1 and 0, head 0 with bias
-  // head_bias.
+  // Weights from `seed`: convolutions and head as `config` says, GroupNorm 1 and 0.
   ResNetV2(const ResNetConfig& config, Precision precision, std::uint64_t seed);
   ~ResNetV2();
 

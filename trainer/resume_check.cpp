@@ -4,7 +4,9 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
+#include <array>
 #include <map>
+#include <string_view>
 #include <utility>
 
 #include "schemas/config.pb.h"
@@ -16,18 +18,52 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::TextFormat;
 
+std::string_view name_of(KernelInitialization initialization) {
+  switch (initialization) {
+    case KernelInitialization::kHeNormal:
+      return "he-normal";
+    case KernelInitialization::kGlorotUniform:
+      return "glorot-uniform";
+    case KernelInitialization::kLecunNormal:
+      return "lecun-normal";
+  }
+  return "";
+}
+
 // Settings that say what the weights mean. A checkpoint of other values is not this run's.
 std::map<std::string, std::string> meaning_of(const TrainSettings& settings,
                                               const std::string& dataset_hash) {
   return {{"model.name", settings.model_name},
           {"classes", std::to_string(settings.model.classes)},
           {"model.loss", settings.loss == LossKind::kSoftmax ? "softmax" : "sigmoid"},
+          {"model.initialization", std::string(name_of(settings.model.initialization))},
+          {"model.head_initialization",
+           settings.model.head_initialization == HeadInitialization::kZeros ? "zeros" : "normal"},
+          {"optimizer.decay", settings.decoupled_decay ? "decoupled" : "coupled"},
+          {"optimizer.decay_on", settings.model.decay_everything ? "all" : "kernels"},
+          {"optimizer.clip_norm", fmt::format("{}", settings.clip_norm)},
           {"seed", std::to_string(settings.seed)},
           {"batch", std::to_string(settings.order.batch)},
           {"data.block", std::to_string(settings.order.block)},
           {"data.lanes", std::to_string(settings.order.lanes)},
           {"data.window", std::to_string(settings.order.window)},
           {"dataset hash", dataset_hash}};
+}
+
+// What a checkpoint was written with. Versions that had no choice did not note what they did.
+std::string noted_meaning(const schemas::CheckpointManifest& manifest, const std::string& name) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kBeforeThereWasAChoice = {
+      {{"model.initialization", "he-normal"},
+       {"model.head_initialization", "zeros"},
+       {"optimizer.decay", "coupled"},
+       {"optimizer.decay_on", "kernels"},
+       {"optimizer.clip_norm", "0"}}};
+  const auto found = manifest.state().find("run/" + name);
+  if (found != manifest.state().end()) return found->second;
+  for (const auto& [setting, value] : kBeforeThereWasAChoice) {
+    if (setting == name) return std::string(value);
+  }
+  return "(unknown)";
 }
 
 std::string value_text(const Message& message, const FieldDescriptor& field) {
@@ -88,8 +124,7 @@ void require_resumable(const schemas::CheckpointManifest& manifest, const std::s
   std::string differences;
   std::vector<std::string> names;
   for (const auto& [name, value] : meaning_of(settings, dataset_hash)) {
-    const auto found = manifest.state().find("run/" + name);
-    const std::string was = found == manifest.state().end() ? "(unknown)" : found->second;
+    const std::string was = noted_meaning(manifest, name);
     if (was == value) continue;
     differences += fmt::format("  {}: the checkpoint has {}, this run {}\n", name, was, value);
     names.push_back(name);

@@ -49,6 +49,8 @@ struct TrainSettings {
   Schedule schedule;             // total_steps included
   double momentum = 0.9;
   double weight_decay = 0;
+  bool decoupled_decay = false;  // w -= rate * (v + decay * w); else the gradient has decay * w
+  double clip_norm = 0;          // of the whole mean gradient, before decay; 0: none
 
   EvaluationSettings evaluation;
   std::uint64_t evaluate_every = 0;  // steps; 0: at the end only

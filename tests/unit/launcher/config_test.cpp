@@ -258,6 +258,13 @@ TEST(Config, checks_settings_that_have_to_fit_each_other) {
   EXPECT_THAT(
       mistakes_after_minimal("schedule: {drops: [60ep, 30ep]}\n"),
       ElementsAre("x.yaml:4:19: schedule.drops has '30ep' after '60ep': expected ascending order"));
+  EXPECT_THAT(
+      mistakes_after_minimal("schedule: {kind: cosine, drops: [30ep, 60ep]}\n"),
+      ElementsAre("x.yaml:4:33: schedule.drops has '30ep': a schedule.kind of cosine has no "
+                  "drops; expected none (schedule.drops=[])"));
+  EXPECT_THAT(mistakes_of(kMinimal + "schedule: {drops: [30ep, 60ep]}\n",
+                          {"schedule.kind=cosine", "schedule.drops=[]"}),
+              ::testing::IsEmpty());
   EXPECT_THAT(mistakes_after_minimal("schedule: {length: 0ep}\n"),
               ElementsAre("x.yaml:4:20: schedule.length is '0ep': expected more than nothing"));
   EXPECT_THAT(mistakes_after_minimal("evaluate: {resize: 100, split: val}\n"),

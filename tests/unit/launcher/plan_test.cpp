@@ -249,6 +249,39 @@ TEST(Plan, the_run_is_given_the_numbers_of_the_plan) {
   EXPECT_EQ(settings.model.classes, 1000);
 }
 
+TEST(Plan, the_run_is_given_the_schedule_the_update_and_the_start) {
+  const auto settings_with = [](std::vector<std::string> overrides) {
+    const auto config = config_with(overrides);
+    return settings_of(config.config,
+                       make_plan(config, kThousands, std::nullopt, topology(1, 1, 8)));
+  };
+  const auto usual = settings_with({});
+  EXPECT_EQ(usual.schedule.kind, trainer::ScheduleKind::kSteps);
+  EXPECT_EQ(usual.schedule.warmup_start, 0);
+  EXPECT_FALSE(usual.decoupled_decay);
+  EXPECT_EQ(usual.clip_norm, 0);
+  EXPECT_FALSE(usual.model.decay_everything);
+  EXPECT_EQ(usual.model.initialization, trainer::KernelInitialization::kHeNormal);
+  EXPECT_EQ(usual.model.head_initialization, trainer::HeadInitialization::kZeros);
+
+  const auto other =
+      settings_with({"schedule.kind=cosine", "schedule.warmup_start=0.1",
+                     "optimizer.decay=decoupled", "optimizer.decay_on=all", "optimizer.clip_norm=1",
+                     "model.initialization=glorot-uniform", "model.head_initialization=normal"});
+  EXPECT_EQ(other.schedule.kind, trainer::ScheduleKind::kCosine);
+  EXPECT_EQ(other.schedule.warmup_start, 0.1);
+  EXPECT_TRUE(other.decoupled_decay);
+  EXPECT_EQ(other.clip_norm, 1);
+  EXPECT_TRUE(other.model.decay_everything);
+  EXPECT_EQ(other.model.initialization, trainer::KernelInitialization::kGlorotUniform);
+  EXPECT_EQ(other.model.head_initialization, trainer::HeadInitialization::kNormal);
+
+  // Weights that are given leave nothing random.
+  EXPECT_EQ(
+      settings_with({"model.init=w", "model.head_initialization=normal"}).model.head_initialization,
+      trainer::HeadInitialization::kZeros);
+}
+
 TEST(Plan, says_how_images_are_cut) {
   const auto text_with = [](std::vector<std::string> overrides) {
     overrides.push_back("evaluate.split=test");
@@ -278,6 +311,28 @@ TEST(Plan, warns_of_settings_that_change_nothing) {
                           HasSubstr("data.cache_short_side changes nothing")));
   EXPECT_THAT(plan_with({"evaluate.resize=300", "evaluate.crop=none"}).warnings,
               ElementsAre(HasSubstr("evaluate.resize changes nothing: evaluate.crop is none")));
+}
+
+TEST(Plan, warns_of_schedules_and_updates_that_change_nothing) {
+  EXPECT_THAT(plan_with({"schedule.warmup=0", "schedule.warmup_start=0.1"}).warnings,
+              ElementsAre(HasSubstr("schedule.warmup_start changes nothing: there is no warm-up")));
+  EXPECT_THAT(plan_with({"schedule.kind=cosine", "schedule.drop_factor=0.5"}).warnings,
+              ElementsAre(HasSubstr("schedule.drop_factor changes nothing: there are no drops")));
+  EXPECT_THAT(
+      plan_with({"optimizer.weight_decay=0", "optimizer.decay=decoupled"}).warnings,
+      ElementsAre(HasSubstr("optimizer.decay changes nothing: optimizer.weight_decay is 0")));
+  EXPECT_THAT(plan_with({"model.init=w", "model.initialization=lecun-normal"}).warnings,
+              ElementsAre(HasSubstr("model.initialization changes nothing: model.init has the")));
+}
+
+TEST(Plan, describes_either_kind_of_schedule) {
+  EXPECT_THAT(
+      describe(plan_with({"schedule.drops=[30ep, 60ep]"})),
+      AllOf(HasSubstr("0.48, warm-up 100 steps\n"), HasSubstr("x 0.1 at steps 11700, 23400")));
+  EXPECT_THAT(describe(plan_with({"schedule.kind=cosine", "schedule.warmup_start=0.25"})),
+              AllOf(HasSubstr("0.48, warm-up 100 steps from 0.12, then half a cosine to 0 at the "
+                              "end\n"),
+                    testing::Not(HasSubstr("drops"))));
 }
 
 TEST(Plan, is_described_with_units) {

@@ -55,6 +55,37 @@ TEST(ResumeCheck, names_every_setting_that_means_other_weights_and_the_cause_las
             "run/step belongs to a run whose weights mean something else: batch, seed");
 }
 
+TEST(ResumeCheck, another_update_or_another_start_is_another_run) {
+  auto other = settings();
+  other.clip_norm = 0.5;
+  other.decoupled_decay = true;
+  other.model.decay_everything = true;
+  other.model.initialization = KernelInitialization::kLecunNormal;
+  other.model.head_initialization = HeadInitialization::kNormal;
+  const std::string reason = refusal(manifest_at(3), other);
+  for (const char* part :
+       {"model.initialization: the checkpoint has he-normal, this run lecun-norm",
+        "model.head_initialization: the checkpoint has zeros, this run normal",
+        "optimizer.clip_norm: the checkpoint has 0, this run 0.5",
+        "optimizer.decay: the checkpoint has coupled, this run decoupled",
+        "optimizer.decay_on: the checkpoint has kernels, this run all"}) {
+    EXPECT_THAT(reason, HasSubstr(part));
+  }
+}
+
+TEST(ResumeCheck, a_checkpoint_from_before_these_choices_is_what_the_defaults_are_now) {
+  auto manifest = manifest_at(3);
+  for (const char* setting : {"model.initialization", "model.head_initialization",
+                              "optimizer.clip_norm", "optimizer.decay", "optimizer.decay_on"}) {
+    EXPECT_EQ(manifest.mutable_state()->erase(std::string("run/") + setting), 1U) << setting;
+  }
+  EXPECT_EQ(refusal(manifest, settings()), "");
+  auto clipped = settings();
+  clipped.clip_norm = 1;
+  EXPECT_THAT(refusal(manifest, clipped),
+              HasSubstr("optimizer.clip_norm: the checkpoint has 0, this run 1\n"));
+}
+
 TEST(ResumeCheck, refuses_a_checkpoint_beyond_the_end_with_both_numbers) {
   const std::string reason = refusal(manifest_at(11), settings());
   EXPECT_THAT(reason, HasSubstr("step 11"));
