@@ -154,7 +154,7 @@ std::size_t npy_header_bytes(std::span<const std::byte> begin) {
   if (!text.starts_with(kMagic) || text.size() < kNpyPrefixBytes) {
     throw DataError("this is not an array of numpy");
   }
-  const int version = text[kMagic.size()];
+  const int version = std::to_integer<int>(begin[kMagic.size()]);
   if (version < 1 || version > 3) {
     throw DataError("version " + std::to_string(version) + " of numpy's format is unknown");
   }
