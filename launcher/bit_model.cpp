@@ -1,154 +1,40 @@
-// bit-model: looks into weights, checkpoints and runs; verifies checkpoints; takes the weights out
-// of them.
-#include <fmt/core.h>
+// bit-model: looks into weights, checkpoints and runs, verifies and compares them, and takes
+// weights from one format into another. Needs neither LibTorch nor MPI.
+#include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <ctime>
+#include <exception>
 #include <functional>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "launcher/command_line.h"
 #include "launcher/exit_code.h"
-#include "launcher/model_files.h"
+#include "launcher/model_commands/commands.h"
 #include "launcher/version.h"
-#include "launcher/words.h"
-#include "storage/safetensors.h"
+#include "storage/file.h"
 #include "storage/tfrecord.h"
+#include "trainer/model_path.h"
 
 namespace bit::launcher {
 namespace {
-
-using storage::CheckpointStore;
 
 constexpr const char* kExamples = R"(
 Examples:
   bit-model inspect runs/first                    the checkpoints of a run
   bit-model inspect runs/first/model.safetensors  the tensors of a file
   bit-model verify runs/first                     every byte of every checkpoint
-  bit-model export runs/first --output R50x1.safetensors)";
+  bit-model export runs/first --output R50x1.safetensors
+  bit-model export runs/first --output R50x1.npz  under the names of the published BiT files
+  bit-model import BiT-M-R50x1.npz --output BiT-M-R50x1.safetensors
+  bit-model diff runs/first BiT-M-R50x1.npz --no-head
 
-std::string shape_text(const auto& shape) {
-  std::string text = "[";
-  for (const auto size : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
-}
-
-std::string date_text(double unix_seconds) {
-  const auto seconds = static_cast<std::time_t>(unix_seconds);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &utc);
-  return text;
-}
-
-std::uint64_t bytes_of(const schemas::CheckpointManifest& manifest) {
-  std::uint64_t bytes = 0;
-  for (const auto& part : manifest.parts()) bytes += part.bytes();
-  return bytes;
-}
-
-std::string files_of(const schemas::CheckpointManifest& manifest) {
-  return counted(static_cast<std::uint64_t>(manifest.parts_size()), "file");
-}
-
-void print_tensor(const std::string& name, const std::string& dtype, const auto& shape) {
-  fmt::print("  {:<52} {:<5} {}\n", name, dtype, shape_text(shape));
-}
-
-void inspect_weights(const std::string& path) {
-  const storage::SafetensorsFile file(path);
-  std::uint64_t parameters = 0;
-  std::uint64_t bytes = 0;
-  fmt::print("{}\n", path);
-  for (const auto& tensor : file.tensors()) {
-    print_tensor(tensor.name, std::string(dtype_name(tensor.dtype)), tensor.shape);
-    parameters += tensor.bytes.size() / storage::dtype_bytes(tensor.dtype);
-    bytes += tensor.bytes.size();
-  }
-  for (const auto& [key, value] : file.metadata()) fmt::print("  {}: {}\n", key, value);
-  fmt::print("{}, {}, {} bytes\n", counted(file.tensors().size(), "tensor"),
-             counted(parameters, "parameter"), bytes);
-}
-
-void inspect_checkpoint(const CheckpointStore& store, std::uint64_t step) {
-  const auto manifest = checked_manifest(store, step);
-  std::size_t tensors = 0;
-  std::uint64_t parameters = 0;
-  fmt::print("{}\n", store.path(step));
-  for (const auto& part : manifest.parts()) {
-    for (const auto& tensor : part.tensors()) {
-      print_tensor(tensor.name(), tensor.dtype(), tensor.shape());
-      std::uint64_t elements = 1;
-      for (const auto size : tensor.shape()) elements *= size;
-      if (tensor.name().starts_with("model/")) parameters += elements;
-      ++tensors;
-    }
-  }
-  fmt::print("step {}, {}, by {}, {}\n", manifest.step(), date_text(manifest.wall_time()),
-             manifest.writer(), counted(manifest.ranks(), "rank"));
-  fmt::print("{}, {}, {} bytes in {}: every byte as written\n", counted(tensors, "tensor"),
-             counted(parameters, "parameter"), bytes_of(manifest), files_of(manifest));
-}
-
-// One line for each checkpoint; false when one of them is bad or there is none.
-bool list_checkpoints(const CheckpointStore& store, const std::vector<std::uint64_t>& steps) {
-  bool good = !steps.empty();
-  if (steps.empty()) fmt::print("{}: no checkpoint\n", store.directory());
-  for (const std::uint64_t step : steps) {
-    CheckpointStore::Problem problem;
-    if (const auto manifest = store.validate(step, &problem)) {
-      fmt::print("{}  ok   {}  {:.1f} MB in {}\n", store.path(step),
-                 date_text(manifest->wall_time()), static_cast<double>(bytes_of(*manifest)) / 1e6,
-                 files_of(*manifest));
-    } else {
-      good = false;
-      fmt::print("{}  BAD  {}\n", store.path(step), reason_within(store, problem));
-    }
-  }
-  return good;
-}
-
-int inspect(const std::string& path) {
-  const ModelPath found = find_model(path);
-  if (found.kind == ModelPathKind::kWeights) {
-    inspect_weights(found.path);
-    return kDone;
-  }
-  const CheckpointStore store(storage::posix_file_system(), found.path);
-  if (found.kind == ModelPathKind::kCheckpoint) {
-    inspect_checkpoint(store, found.step);
-  } else {
-    list_checkpoints(store, store.steps());
-  }
-  return kDone;
-}
-
-int verify(const std::string& path) {
-  const ModelPath found = find_model(path);
-  if (found.kind == ModelPathKind::kWeights) {
-    inspect_weights(found.path);  // its header and sizes are all there is to check
-    return kDone;
-  }
-  const CheckpointStore store(storage::posix_file_system(), found.path);
-  const auto steps = found.kind == ModelPathKind::kCheckpoint
-                         ? std::vector<std::uint64_t>{found.step}
-                         : store.steps();
-  return list_checkpoints(store, steps) ? kDone : kNoCheckpoint;
-}
-
-int export_model(const std::string& path, const std::string& output,
-                 std::optional<std::uint64_t> step) {
-  const ModelPath found = find_model(path);
-  if (found.kind == ModelPathKind::kWeights)
-    throw storage::DataError(path + ": not a run or a checkpoint");
-  const CheckpointStore store(storage::posix_file_system(), found.path);
-  if (found.kind == ModelPathKind::kCheckpoint) step = found.step;
-  const auto manifest = chosen_manifest(store, step);
-  const std::size_t tensors = export_weights(store, manifest, output);
-  fmt::print("{}: {} of {}\n", output, counted(tensors, "tensor"), store.path(manifest.step()));
-  return kDone;
-}
+Weights are read from safetensors and .npz files under the names of timm, of the published BiT
+files, of big_vision and of big_transfer's PyTorch: which they are, the names tell.)";
 
 // The command's exit code, or that of its failure, said in one line.
 int run(const std::function<int()>& command) {
@@ -158,7 +44,9 @@ int run(const std::function<int()>& command) {
   };
   try {
     return command();
-  } catch (const NoUsableCheckpoint& error) {
+  } catch (const std::invalid_argument& error) {
+    return failed(error, kUsage);
+  } catch (const trainer::NoUsableCheckpoint& error) {
     return failed(error, kNoCheckpoint);
   } catch (const storage::DataError& error) {
     return failed(error, kDataUnusable);
@@ -171,6 +59,35 @@ int run(const std::function<int()>& command) {
   }
 }
 
+void add_export(CLI::App& command, ExportRequest& request, std::string& format) {
+  std::vector<std::string> formats;
+  for (const trainer::WeightFormat each : trainer::kWeightFormats) {
+    formats.emplace_back(format_name(each));
+  }
+  command.add_option("path", request.path, "run, checkpoint or weight file")->required();
+  command.add_option("--output", request.output, "file to write")->required();
+  command
+      .add_option("--format", format,
+                  "timm (the default for .safetensors), bit (for .npz), big_vision (.npz) or "
+                  "big_transfer (.safetensors)")
+      ->check(one_of(formats));
+  command.add_option("--step", request.step,
+                     "step of the checkpoint of a run (default: the newest)");
+  command.add_flag("!--no-head", request.head, "leave the head out");
+}
+
+void add_diff(CLI::App& command, DiffRequest& request) {
+  constexpr const char* kWhat = "weight file, checkpoint or run";
+  command.add_option("A", request.a, kWhat)->required();
+  command.add_option("B", request.b, kWhat)->required();
+  command
+      .add_option("--tolerance", request.tolerance,
+                  "a tensor counts as equal when its largest difference is at most this part of "
+                  "its largest element (default: 0)")
+      ->check(CLI::NonNegativeNumber);
+  command.add_flag("!--no-head", request.head, "leave the head out of the comparison");
+}
+
 }  // namespace
 }  // namespace bit::launcher
 
@@ -181,26 +98,35 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", version_text());
   app.require_subcommand(1);
   std::string path;
-  std::string output;
-  std::optional<std::uint64_t> step;
   auto* inspect_command =
-      app.add_subcommand("inspect", "tensors of a file or checkpoint; checkpoints of a run");
-  inspect_command->add_option("path", path, "model.safetensors, checkpoint or run directory")
-      ->required();
-  auto* verify_command =
-      app.add_subcommand("verify", "check every byte of every checkpoint; exit 77 when one is bad");
-  verify_command->add_option("path", path, "run directory or checkpoint")->required();
-  auto* export_command = app.add_subcommand(
-      "export", "write the weights of a checkpoint as safetensors, timm's names");
-  export_command->add_option("path", path, "run directory or checkpoint")->required();
-  export_command->add_option("--output", output, "file to write")->required();
-  export_command->add_option("--step", step, "step of the checkpoint (default: the newest)");
+      app.add_subcommand("inspect", "tensors of a weight file or checkpoint; checkpoints of a run");
+  inspect_command->add_option("path", path, "weight file, checkpoint or run directory")->required();
+  auto* verify_command = app.add_subcommand(
+      "verify", "check every byte of every checkpoint (exit 77 when one is bad) or .npz file");
+  verify_command->add_option("path", path, "weight file, checkpoint or run directory")->required();
+  ExportRequest request;
+  std::string format;
+  auto* export_command =
+      app.add_subcommand("export", "write weights in a format that other programs read");
+  add_export(*export_command, request, format);
+  auto* import_command =
+      app.add_subcommand("import", "write weights of others as model.safetensors, timm's names");
+  import_command->add_option("path", request.path, "weight file")->required();
+  import_command->add_option("--output", request.output, "file to write: .safetensors")->required();
+  import_command->add_flag("!--no-head", request.head, "leave the head out");
+  DiffRequest pair;
+  auto* diff_command =
+      app.add_subcommand("diff", "compare weights; exit 0 when they are equal, 1 when they differ");
+  add_diff(*diff_command, pair);
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
+  if (!format.empty()) request.format = bit::trainer::format_named(format);
   // A file that outgrows its limit is a storage error with a name, not a silent death.
   std::signal(SIGXFSZ, SIG_IGN);
   return run([&] {
     if (inspect_command->parsed()) return inspect(path);
     if (verify_command->parsed()) return verify(path);
-    return export_model(path, output, step);
+    if (import_command->parsed()) return import_model(request);
+    if (diff_command->parsed()) return diff(pair);
+    return export_model(request);
   });
 }

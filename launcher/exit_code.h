@@ -5,6 +5,7 @@ namespace bit::launcher {
 
 enum ExitCode : int {
   kDone = 0,
+  kDifferent = 1,  // bit-model diff: there are differences, and nothing is wrong
   kUsage = 2,      // command line or configuration
   kPreflight = 3,  // ranks that do not agree, or another process at work; nothing was started
   kDataUnusable = 65,

@@ -195,7 +195,7 @@ void describe_start(const RunStart& start, std::uint64_t total_steps, Table& tab
   } else {
     table.row("run",
               fmt::format("new, with the weights of {}{}", start.init,
-                          start.head_fits ? "" : "; its head is of other classes: from zero"));
+                          start.head_fits ? "" : "; no head of these classes in them: from zero"));
   }
 }
 

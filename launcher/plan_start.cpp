@@ -1,7 +1,6 @@
 #include "launcher/plan_start.h"
 
 #include <fmt/core.h>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,10 +11,11 @@
 
 #include "storage/checkpoint_manifest.h"
 #include "storage/checkpoint_store.h"
-#include "storage/safetensors.h"
 #include "storage/tfrecord.h"
 #include "trainer/resnet_shape.h"
 #include "trainer/resume_check.h"
+#include "trainer/weight_check.h"
+#include "trainer/weight_source.h"
 
 namespace bit::launcher {
 namespace {
@@ -74,33 +74,9 @@ std::optional<std::uint64_t> newest_checkpoint(const LoadedConfig& loaded, const
   return steps.back();
 }
 
-bool is_head(const std::string& name) { return name.starts_with("head.fc."); }
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
-// Why the weights do not fit the model; empty when they do. A head of other classes is left out.
-std::string misfit(const storage::SafetensorsFile& file, const trainer::ResNetConfig& model,
-                   bool& head_fits) {
-  for (const trainer::WeightShape& wanted : trainer::weight_shapes(model)) {
-    const storage::TensorView* tensor = file.find(wanted.name);
-    if (tensor != nullptr && tensor->shape == wanted.shape &&
-        tensor->dtype == storage::DType::kF32) {
-      continue;
-    }
-    if (is_head(wanted.name)) {
-      head_fits = false;
-      continue;
-    }
-    const std::string found =
-        tensor == nullptr
-            ? fmt::format("is not among its {} tensors", file.tensors().size())
-            : fmt::format("is {} {} there", dtype_name(tensor->dtype), shape_text(tensor->shape));
-    return fmt::format("{}, which the model has as F32 {}, {}", wanted.name,
-                       shape_text(wanted.shape), found);
-  }
-  return "";
+std::string without_path(std::string reason, const std::string& path) {
+  if (reason.starts_with(path + ": ")) reason.erase(0, path.size() + 2);
+  return reason;
 }
 
 RunStart from_weights(const LoadedConfig& loaded, const RunPlan& plan) {
@@ -108,16 +84,17 @@ RunStart from_weights(const LoadedConfig& loaded, const RunPlan& plan) {
   start.init = loaded.config.model().init();
   std::string wrong;
   try {
-    const storage::SafetensorsFile file(start.init);
-    if (const std::string why = misfit(file, plan.model, start.head_fits); !why.empty()) {
-      wrong = fmt::format("these are not weights of {}: {}", plan.model_name, why);
+    const trainer::WeightSource source(start.init);
+    const trainer::WeightFit fit =
+        fit_weights(source, trainer::weight_shapes(plan.model), /*head_optional=*/true);
+    start.head_fits = fit.head_fits;
+    if (!fit.problem.empty()) {
+      wrong = fmt::format("these are not weights of {}: {}", plan.model_name, fit.problem);
     }
   } catch (const storage::StorageError& error) {
     wrong = "it cannot be read: " + error.code().message();
   } catch (const storage::DataError& error) {
-    std::string reason = error.what();
-    if (reason.starts_with(start.init + ": ")) reason.erase(0, start.init.size() + 2);
-    wrong = "this is not a safetensors file: " + reason;
+    wrong = "no weights can be read from it: " + without_path(error.what(), start.init);
   }
   if (!wrong.empty()) {
     throw ConfigError(

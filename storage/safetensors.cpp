@@ -43,18 +43,6 @@ std::optional<DType> dtype_named(std::string_view name) {
   return std::nullopt;
 }
 
-// Bytes of an array; nullopt when a dimension is negative or the product overflows.
-std::optional<std::uint64_t> bytes_of(DType dtype, std::span<const std::int64_t> shape) {
-  std::uint64_t bytes = dtype_bytes(dtype);
-  for (const std::int64_t dimension : shape) {
-    if (dimension < 0 ||
-        __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes)) {
-      return std::nullopt;
-    }
-  }
-  return bytes;
-}
-
 // Parses the header's JSON, which nests three deep at most and repeats no name.
 json parse_json(std::string_view text) {
   std::array<std::set<std::string>, 2> names;  // of the header, of the object inside it
@@ -104,7 +92,7 @@ TensorView parse_tensor(const std::string& name, const json& entry,
     if (value > std::numeric_limits<std::int64_t>::max()) throw wrong("its size overflows");
     tensor.shape.push_back(static_cast<std::int64_t>(value));
   }
-  const auto bytes = bytes_of(*dtype, tensor.shape);
+  const auto bytes = tensor_bytes(*dtype, tensor.shape);
   if (!bytes) throw wrong("its size overflows");
   const std::uint64_t begin = whole_number(entry["data_offsets"][0], name);
   const std::uint64_t end = whole_number(entry["data_offsets"][1], name);
@@ -143,35 +131,44 @@ void check_cover(std::vector<TensorView>& tensors, std::span<const std::byte> da
 }
 
 // Widest elements first, so that every tensor is aligned; otherwise the order given.
-std::vector<const TensorView*> file_order(std::span<const TensorView> tensors) {
-  std::vector<const TensorView*> order;
+std::vector<std::size_t> file_order(std::span<const TensorView> tensors) {
+  std::vector<std::size_t> order;
   std::set<std::string_view> names;
   for (const TensorView& tensor : tensors) {
     if (tensor.name == kMetadata || !names.insert(tensor.name).second) {
       throw std::invalid_argument("tensor '" + tensor.name + "': the name is taken");
     }
-    if (bytes_of(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
-      throw std::invalid_argument("tensor '" + tensor.name +
-                                  "': its shape does not match its bytes");
+    if (!tensor_bytes(tensor.dtype, tensor.shape)) {
+      throw std::invalid_argument("tensor '" + tensor.name + "': its size overflows");
     }
-    order.push_back(&tensor);
+    order.push_back(order.size());
   }
   std::ranges::stable_sort(order, std::greater(),
-                           [](const TensorView* tensor) { return dtype_bytes(tensor->dtype); });
+                           [&](std::size_t i) { return dtype_bytes(tensors[i].dtype); });
   return order;
 }
 
+void check_shapes(std::span<const TensorView> tensors) {
+  for (const TensorView& tensor : tensors) {
+    if (tensor_bytes(tensor.dtype, tensor.shape) != tensor.bytes.size()) {
+      throw std::invalid_argument("tensor '" + tensor.name +
+                                  "': its shape does not match its bytes");
+    }
+  }
+}
+
 // Length and JSON, padded with spaces so that the tensors start at a multiple of 8 bytes.
-std::string make_header(std::span<const TensorView* const> order,
+std::string make_header(std::span<const TensorView> tensors, std::span<const std::size_t> order,
                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header[kMetadata] = metadata;
   std::uint64_t offset = 0;
-  for (const TensorView* tensor : order) {
-    header[tensor->name] = {{"dtype", dtype_name(tensor->dtype)},
-                            {"shape", tensor->shape},
-                            {"data_offsets", {offset, offset + tensor->bytes.size()}}};
-    offset += tensor->bytes.size();
+  for (const std::size_t i : order) {
+    const std::uint64_t bytes = *tensor_bytes(tensors[i].dtype, tensors[i].shape);
+    header[tensors[i].name] = {{"dtype", dtype_name(tensors[i].dtype)},
+                               {"shape", tensors[i].shape},
+                               {"data_offsets", {offset, offset + bytes}}};
+    offset += bytes;
   }
   std::string text;
   try {
@@ -185,18 +182,21 @@ std::string make_header(std::span<const TensorView* const> order,
 }
 
 struct Checked {
-  std::vector<const TensorView*> order;
+  std::vector<std::size_t> order;
   std::string header;
 };
 
 Checked check(std::span<const TensorView> tensors,
               const std::map<std::string, std::string>& metadata) {
   auto order = file_order(tensors);
-  std::string header = make_header(order, metadata);
+  std::string header = make_header(tensors, order, metadata);
   return {std::move(order), std::move(header)};
 }
 
-WrittenSafetensors write_checked(WritableFile& file, const Checked& checked) {
+using ReadTensor = std::function<std::span<const std::byte>(std::size_t index)>;
+
+WrittenSafetensors write_checked(WritableFile& file, const Checked& checked,
+                                 std::span<const TensorView> tensors, const ReadTensor& read) {
   WrittenSafetensors written;
   const auto append = [&](std::span<const std::byte> bytes) {
     file.append(bytes);
@@ -204,30 +204,54 @@ WrittenSafetensors write_checked(WritableFile& file, const Checked& checked) {
     written.crc32c = crc32c(bytes, written.crc32c);
   };
   append(std::as_bytes(std::span(checked.header)));
-  for (const TensorView* tensor : checked.order) {
-    written.tensors.push_back({tensor->name, tensor->dtype, tensor->shape, written.bytes,
-                               tensor->bytes.size(), crc32c(tensor->bytes)});
-    append(tensor->bytes);
+  for (const std::size_t i : checked.order) {
+    TensorView tensor = tensors[i];
+    tensor.bytes = read(i);
+    check_shapes({&tensor, 1});
+    written.tensors.push_back({tensor.name, tensor.dtype, tensor.shape, written.bytes,
+                               tensor.bytes.size(), crc32c(tensor.bytes)});
+    append(tensor.bytes);
   }
   return written;
 }
 
 }  // namespace
 
+std::optional<std::uint64_t> tensor_bytes(DType dtype, std::span<const std::int64_t> shape) {
+  std::uint64_t bytes = dtype_bytes(dtype);
+  for (const std::int64_t dimension : shape) {
+    if (dimension < 0 ||
+        __builtin_mul_overflow(bytes, static_cast<std::uint64_t>(dimension), &bytes)) {
+      return std::nullopt;
+    }
+  }
+  return bytes;
+}
+
 std::size_t dtype_bytes(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].bytes; }
 std::string_view dtype_name(DType dtype) { return kDTypes[static_cast<std::size_t>(dtype)].name; }
 
 WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
+                                     const std::map<std::string, std::string>& metadata,
+                                     const ReadTensor& read) {
+  return write_checked(file, check(tensors, metadata), tensors, read);
+}
+
+WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata) {
-  return write_checked(file, check(tensors, metadata));
+  check_shapes(tensors);
+  return write_safetensors(file, tensors, metadata,
+                           [&](std::size_t i) { return tensors[i].bytes; });
 }
 
 WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
                                      std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata) {
+  check_shapes(tensors);
   const Checked checked = check(tensors, metadata);  // before there is a file
   const auto file = files.create(path);
-  WrittenSafetensors written = write_checked(*file, checked);
+  WrittenSafetensors written =
+      write_checked(*file, checked, tensors, [&](std::size_t i) { return tensors[i].bytes; });
   file->sync();
   file->close();
   return written;

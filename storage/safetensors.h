@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +19,8 @@ namespace bit::storage {
 enum class DType { kF32, kF64, kBF16, kF16, kI32, kI64, kU8 };
 std::size_t dtype_bytes(DType dtype);
 std::string_view dtype_name(DType dtype);  // "F32", as in the header
+// Of an array; nullopt when a dimension is negative or the number overflows.
+std::optional<std::uint64_t> tensor_bytes(DType dtype, std::span<const std::int64_t> shape);
 
 // A named array in row-major order. `bytes` is a view owned by the caller or by the SafetensorsFile
 // it came from.
@@ -51,6 +55,14 @@ WrittenSafetensors write_safetensors(FileSystem& files, const std::string& path,
 // The same into an open, empty file, which the caller syncs and closes.
 WrittenSafetensors write_safetensors(WritableFile& file, std::span<const TensorView> tensors,
                                      const std::map<std::string, std::string>& metadata = {});
+
+// The same for tensors that are not all in memory at once: `tensors` without their bytes, which
+// `read` gives for the tensor of an index of `tensors`. It is called once for each, in the order of
+// the file; a view is used before the next call.
+WrittenSafetensors write_safetensors(
+    WritableFile& file, std::span<const TensorView> tensors,
+    const std::map<std::string, std::string>& metadata,
+    const std::function<std::span<const std::byte>(std::size_t index)>& read);
 
 // A mapped, strictly checked file: header of at most 100 MB, no overlap, no holes, no overflow, no
 // duplicate names.

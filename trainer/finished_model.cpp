@@ -6,7 +6,7 @@
 #include "storage/file.h"
 #include "storage/safetensors.h"
 #include "storage/tfrecord.h"
-#include "trainer/weight_names.h"
+#include "trainer/parameter_weights.h"
 
 namespace bit::trainer {
 namespace {

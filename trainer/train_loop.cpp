@@ -15,10 +15,10 @@
 #include "trainer/finished_model.h"
 #include "trainer/gradient_reducer.h"
 #include "trainer/optimizer.h"
+#include "trainer/parameter_weights.h"
 #include "trainer/resume_check.h"
 #include "trainer/run_files.h"
 #include "trainer/text_lines.h"
-#include "trainer/weight_names.h"
 
 namespace bit::trainer {
 namespace {
@@ -314,11 +314,10 @@ class Training {
       start.resumed_from = store.path(step_);
       start.resumed_wall_time = manifest->wall_time();
     } else if (!settings_.init.empty()) {
-      const bool head =
-          import_weights(storage::SafetensorsFile(settings_.init), model_.parameters(), true);
+      const bool head = load_weights(settings_.init, communicator_, model_.parameters());
       model_.weights_changed();
       if (!head)
-        sink_.note(settings_.init + " has a head of other classes: the head starts at zero");
+        sink_.note(settings_.init + " has no head of these classes: the head starts at zero");
     }
     reducer_ = std::make_unique<GradientReducer>(*reducer_communicator_, model_.parameters(),
                                                  ReducerOptions{}, ready_order);

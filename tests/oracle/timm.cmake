@@ -5,3 +5,9 @@ add_test(NAME oracle.resnet_equals_timm
          COMMAND ${CMAKE_SOURCE_DIR}/build/oracle-venv/bin/python ${CMAKE_CURRENT_LIST_DIR}/timm_model.py
                  $<TARGET_FILE:timm_logits>)
 set_tests_properties(oracle.resnet_equals_timm PROPERTIES LABELS oracle TIMEOUT 600)
+
+# Weight files of numpy and timm in, ours back into them.
+add_test(NAME oracle.weights_pass_between_programs
+         COMMAND ${CMAKE_SOURCE_DIR}/build/oracle-venv/bin/python ${CMAKE_CURRENT_LIST_DIR}/weight_formats.py
+                 ${CMAKE_BINARY_DIR}/bin/bit-model $<TARGET_FILE:timm_logits>)
+set_tests_properties(oracle.weights_pass_between_programs PROPERTIES LABELS oracle TIMEOUT 600)

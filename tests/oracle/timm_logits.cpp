@@ -1,7 +1,8 @@
 // Logits and gradients of given weights on given images, for comparison with timm:
 //   timm_logits MODEL WEIGHTS INPUTS RESULT EXPORTED
-// INPUTS has `images` [N, 3, H, W] and `dlogits` [N, classes]; RESULT gets `logits` and one
-// gradient per parameter under its name; EXPORTED gets the weights as bit-launch writes them.
+// WEIGHTS is a file of any format that model.init takes. INPUTS has `images` [N, 3, H, W] and
+// `dlogits` [N, classes]; RESULT gets `logits` and one gradient per parameter under its name;
+// EXPORTED gets the weights as bit-launch writes them.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
@@ -10,7 +11,7 @@
 #include <stdexcept>
 
 #include "trainer/optimizer.h"
-#include "trainer/weight_names.h"
+#include "trainer/parameter_weights.h"
 
 namespace {
 
@@ -32,7 +33,7 @@ void run(const std::string& model_name, const std::string& weights, const std::s
   bit::trainer::ResNetV2 model(
       bit::trainer::parse_model_name(model_name, static_cast<int>(dlogits.size(1))),
       bit::trainer::Precision::kFp32, /*seed=*/0);
-  bit::trainer::import_weights(bit::storage::SafetensorsFile(weights), model.parameters(),
+  bit::trainer::import_weights(bit::trainer::WeightSource(weights), model.parameters(),
                                /*head_optional=*/false);
   model.weights_changed();
   const at::Tensor logits = model.forward_normalised(images);

@@ -49,15 +49,18 @@ def randomise(model: torch.nn.Module, generator: torch.Generator, kinks: bool) -
                 parameter.copy_(0.03 * noise + 0.01)
 
 
-def run_ours(program: str, model: torch.nn.Module, images: torch.Tensor, dlogits: torch.Tensor) -> tuple[dict, dict]:
-    """Logits and gradients, and the weights as they are exported."""
+def run_ours(
+    program: str, model: torch.nn.Module, images: torch.Tensor, dlogits: torch.Tensor, given: str = ""
+) -> tuple[dict, dict]:
+    """Logits and gradients, and the weights as they are exported; from the model's weights or a given file of them."""
     with tempfile.TemporaryDirectory() as folder:
         weights, inputs, result, exported = (
             str(Path(folder) / f"{name}.safetensors") for name in ("weights", "inputs", "result", "exported")
         )
-        save_file(model.state_dict(), weights)
+        if not given:
+            save_file(model.state_dict(), weights)
         save_file({"images": images, "dlogits": dlogits}, inputs)
-        subprocess.run([program, "R50x1", weights, inputs, result, exported], check=True)
+        subprocess.run([program, "R50x1", given or weights, inputs, result, exported], check=True)
         return load_file(result), load_file(exported)
 
 

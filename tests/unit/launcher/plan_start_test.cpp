@@ -12,11 +12,13 @@
 #include "storage/safetensors.h"
 #include "tests/support/process.h"
 #include "tests/support/test_dataset.h"
+#include "tests/support/weight_file.h"
 #include "trainer/resnet_v2.h"
 
 namespace bit::launcher {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -110,9 +112,34 @@ TEST_F(Start, weights_have_to_be_those_of_the_model) {
   EXPECT_EQ(found.init, path);
   EXPECT_TRUE(found.head_fits);
   EXPECT_THAT(refusal({"model.init=" + path, "model.name=R26x1"}),
-              HasSubstr("these are not weights of R26x1: stem.conv.weight, which the model has as "
-                        "F32 [64, 3, 7, 7], is F32 [32, 3, 7, 7] there"));
-  EXPECT_THAT(refusal({"model.init=" + path, "model.name=R50x0.5"}), HasSubstr("is not among its"));
+              AllOf(HasSubstr("these are not weights of R26x1: stem.conv.weight is [32, 3, 7, 7], "
+                              "wanted [64, 3, 7, 7], "),
+                    HasSubstr("; the file seems to hold R26x0.5 with 10 classes")));
+  EXPECT_THAT(refusal({"model.init=" + path, "model.name=R50x0.5"}),
+              HasSubstr("missing: stages.0.blocks.2.norm1.weight, "));
+}
+
+TEST_F(Start, published_files_and_checkpoints_are_weights_too) {
+  const std::string npz = directory_ / "weights.npz";
+  const auto arrays = test::network_arrays("R26x0.5", 10, trainer::WeightFormat::kBit);
+  test::write_arrays(arrays, npz);
+  EXPECT_TRUE(start({"model.init=" + npz}).head_fits);
+
+  storage::CheckpointStore store(storage::posix_file_system(), directory_ / "old/checkpoints");
+  const std::string temporary = store.begin(10, "test");
+  const storage::SafetensorsFile weights(write_weights("R26x0.5", 10));
+  std::vector<storage::TensorView> tensors = weights.tensors();
+  for (auto& tensor : tensors) tensor.name = "model/" + tensor.name;
+  schemas::CheckpointManifest manifest;
+  manifest.set_step(10);
+  manifest.set_ranks(1);
+  *manifest.add_parts() = store.write_part(temporary, 0, 1, tensors);
+  store.publish(temporary, manifest);
+  EXPECT_TRUE(start({"model.init=" + (directory_ / "old")}).head_fits);
+  EXPECT_TRUE(start({"model.init=" + store.path(10)}).head_fits);
+  std::filesystem::resize_file(store.path(10) + "/part-00000-of-00001.safetensors", 1000);
+  EXPECT_THAT(refusal({"model.init=" + (directory_ / "old")}),
+              HasSubstr("no weights can be read from it: " + store.path(10) + ": "));
 }
 
 TEST_F(Start, a_head_of_other_classes_is_no_mistake) {
@@ -126,7 +153,7 @@ TEST_F(Start, weights_that_are_none_are_named_with_their_setting) {
       "file or directory");
   const std::string yaml = directory_ / "run.yaml";
   std::ofstream(yaml) << "output: runs/first\nbatch: 64\n";
-  EXPECT_THAT(refusal({"model.init=" + yaml}), HasSubstr("this is not a safetensors file"));
+  EXPECT_THAT(refusal({"model.init=" + yaml}), HasSubstr("no weights can be read from it: "));
 }
 
 TEST(WeightShapes, are_those_of_the_model_that_is_built) {

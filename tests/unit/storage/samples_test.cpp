@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "storage/npz.h"
 #include "storage/record_index.h"
 #include "storage/safetensors.h"
 #include "storage/tar.h"
@@ -73,6 +74,16 @@ TEST(Samples, of_examples_are_read_or_refused_as_their_names_say) {
 TEST(Samples, of_safetensors_are_read_or_refused_as_their_names_say) {
   expect_names_tell_the_truth("safetensors",
                               [](const std::string& path) { SafetensorsFile file(path); });
+}
+
+TEST(Samples, of_npz_are_read_or_refused_as_their_names_say) {
+  expect_names_tell_the_truth("npz", [](const std::string& path) {
+    const NpzFile file(path);
+    for (const NpzArray& array : file.arrays()) {
+      std::vector<std::byte> elements(array.bytes);
+      file.read(array, elements);
+    }
+  });
 }
 
 TEST(Samples, of_indexes_are_read_or_refused_as_their_names_say) {

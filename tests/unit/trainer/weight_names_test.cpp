@@ -1,105 +1,144 @@
+// Names and layouts of the published weights, for all six architectures. tests/oracle has the names
+// a second time, from their sources.
 #include "trainer/weight_names.h"
 
-#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
-#include <functional>
+#include <numeric>
+#include <set>
 
-#include "storage/tfrecord.h"
-#include "tests/support/temp_directory.h"
-#include "trainer/initialization.h"
+#include "trainer/resnet_shape.h"
 
 namespace bit::trainer {
 namespace {
 
-ResNetV2 tiny(int classes, std::uint64_t seed) {
-  return ResNetV2(parse_model_name("R26x0.5", classes), Precision::kFp32, seed);
-}
+using Shape = std::vector<std::int64_t>;
 
-class Weights : public testing::Test {
- protected:
-  std::string write(const ResNetV2& model) {
-    std::vector<at::Tensor> values;
-    std::vector<storage::TensorView> views = export_views(model.parameters(), values);
-    if (edit_) edit_(views);
-    const std::string path = directory_ / "model.safetensors";
-    storage::write_safetensors(storage::posix_file_system(), path, views);
-    return path;
-  }
-
-  test::TempDirectory directory_;
-  std::function<void(std::vector<storage::TensorView>&)> edit_;
+struct Published {
+  const char* name;
+  std::size_t tensors;       // in the .npz, head included
+  std::uint64_t parameters;  // of the network with 21,843 classes
 };
+// google-research/big_transfer: the shapes of its checkpoints.
+constexpr std::array<Published, 6> kPublished = {{{"R50x1", 153, 68'256'659},
+                                                  {"R50x3", 153, 345'399'315},
+                                                  {"R101x1", 306, 87'248'787},
+                                                  {"R101x3", 306, 516'015'123},
+                                                  {"R152x2", 459, 321'728'979},
+                                                  {"R152x4", 459, 1'107'299'923}}};
 
-bool same(const Parameter& a, const Parameter& b) {
-  return a.name == b.name && at::equal(a.value, b.value);
-}
+std::string official(const std::string& timm) { return *name_in(WeightFormat::kBit, timm); }
 
-TEST_F(Weights, come_back_as_they_were) {
-  const ResNetV2 source = tiny(10, 1);
-  he_normal(source.parameters()[source.parameters().size() - 2].value.detach(), 1, 1000);
-  const ResNetV2 target = tiny(10, 2);
-  const storage::SafetensorsFile file(write(source));
-  EXPECT_EQ(file.tensors().size(), source.parameters().size());
-  EXPECT_TRUE(import_weights(file, target.parameters(), /*head_optional=*/false));
-  for (std::size_t i = 0; i < source.parameters().size(); ++i) {
-    EXPECT_TRUE(same(source.parameters()[i], target.parameters()[i]))
-        << source.parameters()[i].name;
-    EXPECT_TRUE(target.parameters()[i].leaf().requires_grad());
+TEST(WeightNames, of_every_architecture_go_into_every_format_and_back) {
+  for (const Published& published : kPublished) {
+    const auto shapes = weight_shapes(parse_model_name(published.name, 21843));
+    EXPECT_EQ(shapes.size(), published.tensors) << published.name;
+    for (const WeightFormat format : kWeightFormats) {
+      std::set<std::string> names;
+      std::uint64_t parameters = 0;
+      for (const WeightShape& weight : shapes) {
+        const auto name = name_in(format, weight.name);
+        ASSERT_TRUE(name) << weight.name;
+        names.insert(*name);
+        EXPECT_EQ(timm_name(format, *name), weight.name);
+        const Shape there = shape_in(format, weight.name, weight.shape);
+        EXPECT_EQ(timm_shape(format, weight.name, there), weight.shape) << *name;
+        std::uint64_t elements = 1;
+        for (const auto size : there) elements *= static_cast<std::uint64_t>(size);
+        parameters += elements;
+      }
+      EXPECT_EQ(names.size(), published.tensors);
+      EXPECT_EQ(parameters, published.parameters);
+    }
   }
 }
 
-TEST_F(Weights, are_written_in_the_layout_of_timm) {
-  const ResNetV2 source = tiny(7, 1);
-  const storage::SafetensorsFile file(write(source));
-  const storage::TensorView* head = file.find("head.fc.weight");
-  ASSERT_NE(head, nullptr);
-  EXPECT_EQ(head->shape, (std::vector<std::int64_t>{7, 1024, 1, 1}));
-  const storage::TensorView* stem = file.find("stem.conv.weight");
-  ASSERT_NE(stem, nullptr);
-  EXPECT_EQ(stem->shape, (std::vector<std::int64_t>{32, 3, 7, 7}));
-  const at::Tensor first = source.parameters()[0].value.detach();
-  float value = 0;  // of output 1, input 2, row 3, column 4
-  std::memcpy(&value, stem->bytes.data() + 4 * (((1 * 3 + 2) * 7 + 3) * 7 + 4), sizeof(value));
-  EXPECT_EQ(value, first[1][2][3][4].item<float>());
+TEST(WeightNames, are_the_published_ones) {
+  EXPECT_EQ(official("stem.conv.weight"), "resnet/root_block/standardized_conv2d/kernel");
+  EXPECT_EQ(official("stages.0.blocks.0.norm1.weight"), "resnet/block1/unit01/a/group_norm/gamma");
+  EXPECT_EQ(official("stages.0.blocks.0.downsample.conv.weight"),
+            "resnet/block1/unit01/a/proj/standardized_conv2d/kernel");
+  EXPECT_EQ(official("stages.1.blocks.3.conv1.weight"),
+            "resnet/block2/unit04/a/standardized_conv2d/kernel");
+  EXPECT_EQ(official("stages.2.blocks.35.conv2.weight"),
+            "resnet/block3/unit36/b/standardized_conv2d/kernel");
+  EXPECT_EQ(official("stages.3.blocks.2.norm3.bias"), "resnet/block4/unit03/c/group_norm/beta");
+  EXPECT_EQ(official("norm.weight"), "resnet/group_norm/gamma");
+  EXPECT_EQ(official("head.fc.weight"), "resnet/head/conv2d/kernel");
+  EXPECT_EQ(official("head.fc.bias"), "resnet/head/conv2d/bias");
+  EXPECT_EQ(name_in(WeightFormat::kBigVision, "stages.2.blocks.9.downsample.conv.weight"),
+            "block3/unit10/conv_proj/kernel");
+  EXPECT_EQ(name_in(WeightFormat::kBigVision, "norm.bias"), "norm-pre-head/bias");
+  EXPECT_EQ(name_in(WeightFormat::kBigTransfer, "stages.3.blocks.0.norm2.weight"),
+            "body.block4.unit01.gn2.weight");
 }
 
-TEST_F(Weights, leave_a_head_of_other_classes_alone_where_that_is_allowed) {
-  const ResNetV2 source = tiny(10, 1);
-  const ResNetV2 target = tiny(4, 2);
-  const storage::SafetensorsFile file(write(source));
-  EXPECT_FALSE(import_weights(file, target.parameters(), /*head_optional=*/true));
-  EXPECT_TRUE(same(source.parameters()[0], target.parameters()[0]));
-  const std::size_t last = target.parameters().size() - 1;
-  EXPECT_EQ(target.parameters()[last].value.numel(), 4);
+TEST(WeightNames, with_a_number_or_a_module_in_them_are_the_same_weights) {
+  EXPECT_EQ(timm_name(WeightFormat::kBit, "resnet/root_block/standardized_conv2d_52/kernel"),
+            "stem.conv.weight");
+  EXPECT_EQ(
+      timm_name(WeightFormat::kBit, "resnet/block1/unit01/a/proj/standardized_conv2d_1/kernel"),
+      "stages.0.blocks.0.downsample.conv.weight");
+  EXPECT_EQ(timm_name(WeightFormat::kTimm, "module.norm.bias"), "norm.bias");
+  EXPECT_EQ(timm_name(WeightFormat::kBigTransfer, "module.body.block1.unit01.conv1.weight"),
+            "stages.0.blocks.0.conv1.weight");
+  EXPECT_EQ(timm_name(WeightFormat::kBigVision, "conv_head/kernel"), "head.fc.weight");
 }
 
-void expect_refusal(const storage::SafetensorsFile& file, const ResNetV2& target,
-                    const std::string& reason) {
-  const at::Tensor before = target.parameters()[0].value.detach().clone();
-  try {
-    import_weights(file, target.parameters(), /*head_optional=*/false);
-    FAIL() << "accepted";
-  } catch (const storage::DataError& error) {
-    EXPECT_EQ(std::string(error.what()), reason);
+TEST(WeightNames, of_anything_else_are_none) {
+  for (const char* name :
+       {"", "resnet", "resnet/block1/unit1/a/group_norm/gamma",
+        "resnet/block0/unit01/a/group_norm/gamma", "resnet/block1/unit001/a/group_norm/gamma",
+        "resnet/block1/unit01/d/group_norm/gamma", "resnet/block1/unit-1/a/group_norm/gamma",
+        "resnet/block1/unit01/a/group_norm/gamma/",
+        "resnet/block1/unit99999999999999999999/a/group_norm/gamma",
+        "resnet/root_block/standardized_conv2d_/kernel",
+        "resnet/root_block/standardized_conv2d_1x/kernel", "module.resnet/group_norm/gamma"}) {
+    EXPECT_EQ(timm_name(WeightFormat::kBit, name), std::nullopt) << name;
   }
-  EXPECT_TRUE(at::equal(before, target.parameters()[0].value)) << "changed before the check";
+  for (const char* name :
+       {"stages.00.blocks.0.conv1.weight", "stages.0.blocks.01.conv1.weight",
+        "stages.0.blocks.0.conv4.weight", "module.module.norm.bias", "head.fc"}) {
+    EXPECT_EQ(timm_name(WeightFormat::kTimm, name), std::nullopt) << name;
+  }
+  EXPECT_EQ(name_in(WeightFormat::kBit, "stages.0.blocks.0.norm1.running_mean"), std::nullopt);
 }
 
-TEST_F(Weights, of_other_classes_are_refused_by_name_and_change_nothing) {
-  const storage::SafetensorsFile file(write(tiny(10, 1)));
-  expect_refusal(file, tiny(4, 2),
-                 "weights: head.fc.weight [4, 1024, 1, 1] F32 is expected, the file has "
-                 "[10, 1024, 1, 1] F32");
+TEST(WeightShapesElsewhere, are_those_of_the_published_files) {
+  const std::string conv = "stages.0.blocks.0.conv2.weight";
+  EXPECT_EQ(shape_in(WeightFormat::kBit, conv, Shape{64, 32, 3, 5}), (Shape{3, 5, 32, 64}));
+  EXPECT_EQ(shape_in(WeightFormat::kBit, "head.fc.weight", Shape{10, 2048, 1, 1}),
+            (Shape{1, 1, 2048, 10}));
+  EXPECT_EQ(shape_in(WeightFormat::kBigVision, "head.fc.weight", Shape{10, 2048, 1, 1}),
+            (Shape{2048, 10}));
+  EXPECT_EQ(shape_in(WeightFormat::kBigVision, "norm.bias", Shape{64}), (Shape{1, 1, 1, 64}));
+  EXPECT_EQ(shape_in(WeightFormat::kBigVision, "head.fc.bias", Shape{10}), (Shape{10}));
+  EXPECT_EQ(timm_shape(WeightFormat::kTimm, "head.fc.weight", Shape{10, 2048}),
+            (Shape{10, 2048, 1, 1}));
+  EXPECT_EQ(timm_shape(WeightFormat::kBit, "norm.bias", Shape{2, 64}), std::nullopt);
+  EXPECT_EQ(timm_shape(WeightFormat::kBit, conv, Shape{3, 3, 32}), std::nullopt);
+  EXPECT_EQ(timm_shape(WeightFormat::kBit, "norm.bias", Shape{}), std::nullopt);
 }
 
-TEST_F(Weights, that_lack_a_tensor_are_refused_by_its_name) {
-  edit_ = [](std::vector<storage::TensorView>& views) { views.erase(views.begin() + 1); };
-  const storage::SafetensorsFile file(write(tiny(10, 1)));
-  expect_refusal(file, tiny(10, 2),
-                 "weights: stages.0.blocks.0.norm1.weight [32] F32 is missing among the file's 80 "
-                 "tensors");
+TEST(WeightLayouts, move_every_element_to_its_place_and_back) {
+  // 19 x 35 x 2 x 3: no multiple of a tile.
+  const Shape shape = {19, 35, 2, 3};
+  std::vector<float> timm(19 * 35 * 2 * 3);
+  std::iota(timm.begin(), timm.end(), 0.0F);
+  std::vector<float> there(timm.size());
+  std::vector<float> back(timm.size());
+  from_timm_layout(WeightFormat::kBit, shape, timm, there);
+  for (std::size_t o = 0; o < 19; ++o) {
+    for (std::size_t i = 0; i < 35; ++i) {
+      for (std::size_t p = 0; p < 6; ++p) {
+        ASSERT_EQ(there[(p * 35 + i) * 19 + o], timm[(o * 35 + i) * 6 + p]);
+      }
+    }
+  }
+  to_timm_layout(WeightFormat::kBit, shape, there, back);
+  EXPECT_EQ(back, timm);
+  from_timm_layout(WeightFormat::kBigTransfer, shape, timm, there);
+  EXPECT_EQ(there, timm);
 }
 
 }  // namespace

@@ -1,15 +1,15 @@
-// What `bit-model` looks at: a weights file, a checkpoint, or a run with its checkpoints.
+// What holds weights: a file, a checkpoint, or a run with its checkpoints. Needs no LibTorch.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
 
 #include "schemas/checkpoint.pb.h"
 #include "storage/checkpoint_store.h"
+#include "storage/tfrecord.h"
 
-namespace bit::launcher {
+namespace bit::trainer {
 
 enum class ModelPathKind { kWeights, kCheckpoint, kRun };
 
@@ -24,6 +24,12 @@ struct ModelPath {
 // none of these.
 ModelPath find_model(const std::string& path);
 
+// There is no checkpoint, or the one that was asked for is damaged.
+class NoUsableCheckpoint : public storage::DataError {
+ public:
+  using DataError::DataError;
+};
+
 // Why a checkpoint is bad, without the path that is said beside it.
 std::string reason_within(const storage::CheckpointStore& store,
                           const storage::CheckpointStore::Problem& problem);
@@ -37,15 +43,4 @@ schemas::CheckpointManifest checked_manifest(const storage::CheckpointStore& sto
 schemas::CheckpointManifest chosen_manifest(const storage::CheckpointStore& store,
                                             std::optional<std::uint64_t> step);
 
-// There is no checkpoint, or the one that was asked for is damaged: exit code 77.
-class NoUsableCheckpoint : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-// Writes the tensors under "model/" of a checkpoint as a safetensors file, names without the
-// prefix; durable and atomic. Returns the number of tensors.
-std::size_t export_weights(const storage::CheckpointStore& store,
-                           const schemas::CheckpointManifest& manifest, const std::string& output);
-
-}  // namespace bit::launcher
+}  // namespace bit::trainer

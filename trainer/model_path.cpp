@@ -1,21 +1,15 @@
-#include "launcher/model_files.h"
+#include "trainer/model_path.h"
 
-#include <fmt/format.h>
-#include <google/protobuf/text_format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <vector>
 
-#include "schemas/config.pb.h"
-#include "storage/safetensors.h"
 #include "storage/tfrecord.h"
 
-namespace bit::launcher {
+namespace bit::trainer {
 namespace {
-
-constexpr std::string_view kModelPrefix = "model/";
 
 std::vector<std::uint64_t> steps_in(const std::string& directory) {
   return storage::CheckpointStore(storage::posix_file_system(), directory).steps();
@@ -33,13 +27,6 @@ std::optional<std::uint64_t> step_of(const std::filesystem::path& directory) {
 
 std::string text_of(const std::vector<std::uint64_t>& steps) {
   return steps.empty() ? "none" : fmt::format("{}", fmt::join(steps, ", "));
-}
-
-// Name of the architecture, from the configuration that the checkpoint carries.
-std::string model_name(const schemas::CheckpointManifest& manifest) {
-  schemas::RunConfig config;
-  if (!google::protobuf::TextFormat::ParseFromString(manifest.config(), &config)) return "";
-  return config.model().name();
 }
 
 }  // namespace
@@ -97,30 +84,8 @@ schemas::CheckpointManifest chosen_manifest(const storage::CheckpointStore& stor
     return checked_manifest(store, wanted);
   } catch (const NoUsableCheckpoint& error) {
     std::erase(steps, wanted);
-    throw NoUsableCheckpoint(
-        fmt::format("{} (--step takes another one: {})", error.what(), text_of(steps)));
+    throw NoUsableCheckpoint(fmt::format("{} (other steps: {})", error.what(), text_of(steps)));
   }
 }
 
-std::size_t export_weights(const storage::CheckpointStore& store,
-                           const schemas::CheckpointManifest& manifest, const std::string& output) {
-  const storage::CheckpointReader reader(store.path(manifest.step()), manifest);
-  std::vector<storage::TensorView> weights;
-  for (const auto& [name, tensor] : reader.tensors()) {
-    if (!name.starts_with(kModelPrefix)) continue;
-    weights.push_back(tensor);
-    weights.back().name = name.substr(kModelPrefix.size());
-  }
-  if (weights.empty())
-    throw storage::DataError(store.path(manifest.step()) + ": no tensors under \"model/\"");
-  auto& files = storage::posix_file_system();
-  std::map<std::string, std::string> metadata = {{"format", "pt"},
-                                                 {"step", std::to_string(manifest.step())}};
-  if (const std::string name = model_name(manifest); !name.empty()) metadata["model"] = name;
-  storage::write_file_atomically(files, output, [&](storage::WritableFile& file) {
-    storage::write_safetensors(file, weights, metadata);
-  });
-  return weights.size();
-}
-
-}  // namespace bit::launcher
+}  // namespace bit::trainer
