@@ -99,7 +99,7 @@ class Comparison:
         if NARROW[0] in self.loader_help:
             self.row("prepared, AVX2 only, against the best antialiased peer", self.ours("prepared", extra=NARROW), antialiased,
                      2.6, 3.5)
-        if "--on-request" in bench_help(options, "decode"):
+        if "--on-request" in bench_help(self.options, "decode"):
             self.row("whole loader, against decoding and resizing in a bare loop", ours,
                      [self.ours("prepared", program="decode")], 0.93, 0.97)
         if len(self.options.cores) >= 2 * threads:
