@@ -51,8 +51,8 @@ def run(command, **settings):
 
 def train_ours(options, seed, precision):
     folder = options.runs / f"{recipe_name(options)}-{precision}-{seed}"
-    command = [options.bit_launch, options.recipe, *options.overrides, f"output={folder}", f"data.path={options.data}", f"seed={seed}",
-               f"model.precision={precision}", f"threads={options.threads}", "oversubscribe=true"]
+    command = [options.bit_launch, options.recipe, *options.overrides, f"output={folder}", f"data.path={options.data}",
+               f"seed={seed}", f"model.precision={precision}", f"threads={options.threads}", "oversubscribe=true"]
     began = time.monotonic()
     run(command, stdout=sys.stderr)
     found = last_evaluation(folder / "metrics.jsonl")
@@ -92,8 +92,8 @@ def run_missing(options):
                     continue
                 print(f"{side}, {precision}, seed {seed}", file=sys.stderr, flush=True)
                 result = trainings[side](options, seed, precision)
-                append_result(options, {**result, "side": side, "precision": precision, "seed": seed, "recipe": recipe_name(options),
-                                        "machine": processor()})
+                append_result(options, {**result, "side": side, "precision": precision, "seed": seed,
+                                        "recipe": recipe_name(options), "machine": processor()})
 
 
 def accuracies(results, side, precision):
@@ -134,11 +134,12 @@ def parse_options():
     parser.add_argument("--data", type=pathlib.Path, required=True, help="directory that bit-shard wrote")
     parser.add_argument("--results", type=pathlib.Path, required=True, help="JSON lines; made if it is not there")
     parser.add_argument("--recipe", type=pathlib.Path, default="configs/cifar10-r26x1.yaml")
-    parser.add_argument("--runs", type=pathlib.Path, default="runs/cifar10-compare", help="for run directories of ours; %(default)s")
+    parser.add_argument("--runs", type=pathlib.Path, default="runs/cifar10-compare", help="for runs of ours; %(default)s")
     parser.add_argument("--keep", action="store_true", help="keep the run directories")
     parser.add_argument("--sides", type=listed, default=",".join(SIDES))
     parser.add_argument("--seeds", type=lambda words: listed(words, int), default="0,1,2")
-    parser.add_argument("--precisions", type=listed, default="fp32,bf16", help="bf16 is slow where the CPU has no instructions for it")
+    parser.add_argument("--precisions", type=listed, default="fp32,bf16",
+                        help="bf16 is slow where the CPU has no instructions for it")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--compile", action="store_true", help="torch.compile in the peer")
     parser.add_argument("--bit-launch", default="build/release/bin/bit-launch")

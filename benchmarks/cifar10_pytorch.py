@@ -49,7 +49,7 @@ def resolved(options):
 
 def steps_of(length, epoch):
     """Steps of "10ep", "200 steps" or a plain number; `epoch` is the number of steps in one."""
-    amount, unit = re.fullmatch(r"([0-9.e+]+) *([a-z]*)", str(length)).groups()
+    amount, unit = re.fullmatch(r"([0-9.]*) *([a-z]*)", str(length)).groups()
     if unit not in ("", "ep", "epoch", "epochs", "step", "steps"):
         sys.exit(f"{length} is not a number of steps or epochs")
     return round(float(amount) * (epoch if unit.startswith("ep") else 1))

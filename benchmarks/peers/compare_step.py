@@ -18,28 +18,16 @@ import signal
 import sys
 
 import interleave
-from interleave import Program, Row, add_options, measure, processor, row_result, table, verdict
+from interleave import Program, Row, add_options, measure, processor, row_result, table, this_cpu, verdict
 
 HERE = pathlib.Path(__file__).parent
 TIMM = {"eager": ["--no-compile", "--contiguous"], "eager-channels-last": ["--no-compile"], "compiled": ["--contiguous"],
         "compiled-channels-last": []}
 JEMALLOC = "thp:always,metadata_thp:auto,background_thread:true,dirty_decay_ms:-1,muzzy_decay_ms:-1"
 # (bar, aim) of the rows of each setting that has them.
-BARS = {"R50x1:16:128": {"bf16 with AMX": (2.3, 3.5), "best without AMX": (1.4, 2), "bf16 convolutions": (1, 1.4), "fp32": (1.5, 1.9),
-                         "memory": (0.7, 0.5)},
+BARS = {"R50x1:16:128": {"bf16 with AMX": (2.3, 3.5), "best without AMX": (1.4, 2), "bf16 convolutions": (1, 1.4),
+                         "fp32": (1.5, 1.9), "memory": (0.7, 0.5)},
         "R50x1:8:224": {"bf16 with AMX": (2, 3)}, "R26x1:64:64": {"bf16 with AMX": (2, 3)}}
-
-
-@dataclasses.dataclass
-class Cpu:
-    bf16: bool  # it has instructions for it
-    amx: bool  # and for products of whole tiles
-
-
-def this_cpu(without_amx):
-    words = set(pathlib.Path("/proc/cpuinfo").read_text().split())
-    amx = "amx_bf16" in words and not without_amx
-    return Cpu(bf16=amx or bool(words & {"avx512_bf16", "bf16"}), amx=amx)
 
 
 class Comparison:
@@ -175,9 +163,10 @@ def finish_options(parser, options):
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the programs too
     options = parse_options()
-    cpu = this_cpu(options.no_amx)
+    cpu = this_cpu()
     if options.no_amx:
         os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_BF16"
+        cpu = dataclasses.replace(cpu, amx=False)
     if "bf16" in options.precisions and not cpu.bf16 and not options.all:
         print("this CPU has no bf16 instructions: bf16 is left out (--all measures it)", file=sys.stderr)
         options.precisions = [name for name in options.precisions if name != "bf16"]

@@ -138,6 +138,17 @@ def processor():
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+@dataclasses.dataclass
+class Cpu:
+    bf16: bool  # it has instructions for it
+    amx: bool  # and for products of whole tiles
+
+
+def this_cpu():
+    words = set(pathlib.Path("/proc/cpuinfo").read_text().split())
+    return Cpu(bf16=bool(words & {"amx_bf16", "avx512_bf16", "bf16"}), amx="amx_bf16" in words)
+
+
 def add_options(parser, repeats, seconds, warm_up, threads):
     parser.add_argument("--bit-bench", default="build/release/bin/bit-bench")
     parser.add_argument("--python", default="build/oracle-venv/bin/python", help="of the peers")
