@@ -2,7 +2,6 @@
 // other ranks.
 #include <ATen/ATen.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -36,6 +35,7 @@ struct StepSettings {
   std::string precision = "bf16";
   int threads = 2;
   double seconds = 30;
+  BenchMode mode;
 };
 
 struct Phases {
@@ -88,19 +88,26 @@ class Workload {
   std::vector<std::vector<std::int32_t>> labels_;
 };
 
-std::vector<Window> measure(Workload& workload, double seconds) {
+void warm_up(Workload& workload, int steps) {
   Phases ignored;
-  for (int i = 0; i < kWarmUpSteps; ++i) workload.step(ignored);
+  for (int i = 0; i < steps; ++i) workload.step(ignored);
+}
+
+Window measure_window(Workload& workload, double seconds) {
+  Window window;
+  do {
+    workload.step(window.phases);
+    ++window.steps;
+  } while (window.phases.total() < seconds);
+  return window;
+}
+
+std::vector<Window> measure(Workload& workload, double seconds) {
   std::vector<Window> windows;
   double measured = 0;
   while (measured < seconds || windows.empty()) {
-    Window window;
-    do {
-      workload.step(window.phases);
-      ++window.steps;
-    } while (window.phases.total() < std::min(kWindowSeconds, seconds));
-    measured += window.phases.total();
-    windows.push_back(window);
+    windows.push_back(measure_window(workload, std::min(kWindowSeconds, seconds)));
+    measured += windows.back().phases.total();
   }
   return windows;
 }
@@ -113,8 +120,6 @@ void report(const StepSettings& settings, std::vector<Window> windows) {
             [&](const Window& a, const Window& b) { return rate(a) < rate(b); });
   const Window& median = windows[windows.size() / 2];
   const double milliseconds = 1000.0 / median.steps;
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
   fmt::print("{} {} px, batch {}, {}, {} threads, {} windows\n", settings.model,
              settings.image_size, settings.batch, settings.precision, settings.threads,
              windows.size());
@@ -136,7 +141,7 @@ void report(const StepSettings& settings, std::vector<Window> windows) {
       {"backward_seconds", median.phases.backward / median.steps},
       {"optimizer_seconds", median.phases.optimizer / median.steps},
       {"windows", windows.size()},
-      {"peak_rss_bytes", static_cast<std::uint64_t>(usage.ru_maxrss) * 1024},
+      {"peak_rss_bytes", peak_rss_bytes()},
   };
   fmt::print("{}\n", result.dump());
 }
@@ -156,13 +161,26 @@ int bench_step(int argc, char** argv) {
       ->capture_default_str()
       ->check(one_of({"fp32", "bf16"}));
   app.add_option("--threads", settings.threads)->capture_default_str()->check(positive());
+  add_mode(app, settings.mode);
   app.add_option("--seconds", settings.seconds, "to measure, after the warm-up")
       ->capture_default_str()
       ->check(positive());
   if (const auto code = parse_arguments(app, argc, argv)) return *code;
   warn_of_threads(settings.threads);
+  apply_simd(settings.mode);
   trainer::prepare_cpu(settings.threads);
   Workload workload(settings);
+  warm_up(workload, kWarmUpSteps);
+  if (settings.mode.on_request) {
+    answer_requests([&](double seconds) {
+      warm_up(workload, 1);  // others had the caches since the last window
+      const double cpu_before = cpu_seconds();
+      const Window window = measure_window(workload, seconds);
+      const auto images = static_cast<std::uint64_t>(settings.batch) * window.steps;
+      return MeasuredWindow{images, window.phases.total(), cpu_seconds() - cpu_before};
+    });
+    return kDone;
+  }
   report(settings, measure(workload, settings.seconds));
   return kDone;
 }

@@ -85,7 +85,8 @@ void answer_requests(const std::function<MeasuredWindow(double)>& measure) {
     const nlohmann::ordered_json answer = {{"images", window.images},
                                            {"seconds", window.seconds},
                                            {"cpu_seconds", window.cpu_seconds},
-                                           {"rss_bytes", rss_bytes()}};
+                                           {"rss_bytes", rss_bytes()},
+                                           {"peak_rss_bytes", peak_rss_bytes()}};
     fmt::print("{}\n", answer.dump());
     std::fflush(stdout);
   }

@@ -1,23 +1,18 @@
 #!/usr/bin/env python3
 """Our loader and its peers in one interleaved run: what is faster, by how much, and with which pixels.
 
-Every program is started once and stays. Each repeat asks one after another for a window of measuring and stops the others
-(SIGSTOP), so that a noisy machine is noisy for all. Programs of N threads are pinned to N cores. Before speed comes the check:
-a peer whose pixels or crops are not what its settings explain ends the run. Prints Markdown, last of all one JSON object.
+Programs measure by turns, as interleave.py says. Before speed comes the check: a peer whose pixels or crops are not what its
+settings explain ends the run. Prints Markdown, last of all one JSON object.
 """
 import argparse
-import contextlib
-import dataclasses
 import json
-import os
 import pathlib
-import platform
-import shutil
 import signal
-import statistics
 import subprocess
 import sys
-import tempfile
+
+import interleave
+from interleave import Row, add_options, bench_help, measure, processor, row_result, table, verdict
 
 HERE = pathlib.Path(__file__).parent
 # Peer: its script and the settings of it.
@@ -36,86 +31,13 @@ LARGE_BATCH = 16  # of 12 and 40-megapixel photographs, so that a window holds s
 CHECK_SECONDS = 600  # at most
 
 
-class Program:
-    """A process that measures a window when it is asked to, and is stopped in between."""
-
-    def __init__(self, name, command, cores):
-        self.name, self.command, self.windows = name, [str(word) for word in command], []
-        self.log = tempfile.TemporaryFile("w+")
-        pinned = ["taskset", "-c", ",".join(map(str, cores)), *self.command]
-        self.process = subprocess.Popen(pinned, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
-                                        start_new_session=True)
-
-    def signal(self, number):
-        os.killpg(self.process.pid, number)
-
-    def fail(self):
-        self.log.seek(0)
-        sys.exit(f"{self.log.read()[-2000:]}\n{self.name} gave no measurement: {' '.join(self.command)}")
-
-    def window(self, seconds):
-        """One window; the answer of the program."""
-        try:
-            self.signal(signal.SIGCONT)
-            self.process.stdin.write(f"go {seconds}\n")
-            self.process.stdin.flush()
-        except (BrokenPipeError, ProcessLookupError):
-            self.fail()
-        for line in self.process.stdout:
-            if line.startswith("{") and "images" in (answer := json.loads(line)):
-                self.signal(signal.SIGSTOP)
-                return answer
-        return self.fail()
-
-    def measure(self, seconds):
-        self.windows.append(self.window(seconds))
-
-    def end(self):
-        """Its input ends, and so does it; one that does not is killed."""
-        with contextlib.suppress(ProcessLookupError):
-            self.signal(signal.SIGCONT)
-            self.process.stdin.close()
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.signal(signal.SIGKILL)
-                self.process.wait()
-
-    def rates(self):
-        return [window["images"] / window["seconds"] for window in self.windows]
-
-    def rate(self):
-        return statistics.median(self.rates())
-
-    def summary(self):
-        cpu = statistics.median(1000 * window["cpu_seconds"] / window["images"] for window in self.windows)
-        about = {key: value for key, value in self.windows[-1].items() if key in ("peer", "pixels", "antialias")}
-        return {"images_per_second": self.rate(), "slowest": min(self.rates()), "fastest": max(self.rates()),
-                "cpu_seconds_per_1000_images": cpu, "rss_bytes": max(window["rss_bytes"] for window in self.windows),
-                **about, "command": self.command}
-
-
-@dataclasses.dataclass
-class Row:
-    """A line of the table: the rate of one program over that of the best of others."""
-
-    what: str
-    ours: str
-    rivals: list
-    bar: float
-    aim: float
-
-
 class Comparison:
     """Which programs run, and which rows they give."""
 
     def __init__(self, options):
         self.options, self.commands, self.rows = options, {}, []
-        self.loader_help = self.help("loader")
+        self.loader_help = bench_help(options, "loader")
         self.tracks = [track for track in ("data", "prepared") if getattr(options, track)]
-
-    def help(self, name):
-        return subprocess.run([self.options.bit_bench, name, "--help"], capture_output=True, text=True, check=True).stdout
 
     def common(self, data, threads, batch=None):
         return ["--data", data, "--split", self.options.split, "--threads", threads, "--image-size", 224, "--crop-area-min", 0.08,
@@ -153,7 +75,7 @@ class Comparison:
 
     def row(self, what, ours, rivals, bar, aim):
         if rivals:
-            self.rows.append(Row(what, ours, rivals, bar, aim))
+            self.rows.append(Row(what, [ours], rivals, bar, aim))
 
     def plan(self):
         options = self.options
@@ -177,7 +99,7 @@ class Comparison:
         if NARROW[0] in self.loader_help:
             self.row("prepared, AVX2 only, against the best antialiased peer", self.ours("prepared", extra=NARROW), antialiased,
                      2.6, 3.5)
-        if "--on-request" in self.help("decode"):
+        if "--on-request" in bench_help(self.options, "decode"):
             self.row("whole loader, against decoding and resizing in a bare loop", ours,
                      [self.ours("prepared", program="decode")], 0.93, 0.97)
         if len(self.options.cores) >= 2 * threads:
@@ -209,31 +131,6 @@ def check_peers(comparison):
     return found
 
 
-def measure(comparison):
-    options, programs = comparison.options, {}
-    with contextlib.ExitStack() as stack:  # a stopped program would stay for ever
-        for name, (command, threads) in comparison.commands.items():
-            programs[name] = Program(name, command, options.cores[:threads])
-            stack.callback(programs[name].end)
-            programs[name].window(options.warm_up)
-            print(f"{name}: warm", file=sys.stderr, flush=True)
-        for repeat in range(options.repeats):
-            for program in programs.values():
-                program.measure(options.seconds)
-            print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr, flush=True)
-    return programs
-
-
-def row_result(row, programs):
-    best = max(row.rivals, key=lambda name: programs[name].rate())
-    pairs = zip(programs[row.ours].rates(), programs[best].rates(), strict=True)
-    rounds = [mine / theirs for mine, theirs in pairs]
-    ratio = programs[row.ours].rate() / programs[best].rate()
-    return {"measure": row.what, "ours": row.ours, "rival": best, "ours_images_per_second": programs[row.ours].rate(),
-            "rival_images_per_second": programs[best].rate(), "ratio": ratio, "ratio_lowest": min(rounds),
-            "ratio_highest": max(rounds), "bar": row.bar, "aim": row.aim, "met": ratio >= row.bar}
-
-
 def outlier_result(names, programs):
     """A thousand images and the outlier may take as long as they do apart."""
     without, measured, alone = (programs[name] for name in names)
@@ -245,19 +142,10 @@ def outlier_result(names, programs):
             "ratio_lowest": min(rounds), "ratio_highest": max(rounds), "bar": 1.0, "aim": 1.0, "met": measured.rate() >= bound}
 
 
-def table(heads, lines):
-    yield "| " + " | ".join(heads) + " |"
-    yield "|" + "---|" * len(heads)
-    for line in lines:
-        yield "| " + " | ".join(line) + " |"
-    yield ""
-
-
 def markdown(rows, programs, checks):
     yield from table(["measure", "ours, images/s", "rival", "images/s", "ratio (lowest to highest round)", "bar", "aim", "met"], (
         [row["measure"], f"{row['ours_images_per_second']:,.0f}", row["rival"], f"{row['rival_images_per_second']:,.0f}",
-         f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f} to {row['ratio_highest']:.2f})", f"{row['bar']:g}", f"{row['aim']:g}",
-         "yes" if row["met"] else "no"] for row in rows))
+         f"{row['ratio']:.2f} ({row['ratio_lowest']:.2f} to {row['ratio_highest']:.2f})", *verdict(row)] for row in rows))
     yield from table(["program", "is", "pixels", "images/s (slowest to fastest)", "CPU seconds per 1,000 images", "RSS, MB"], (
         [name, str(one.get("peer", "ours")), f"{one.get('pixels', 'accurate')}, "
          + {True: "antialiased", False: "not antialiased"}.get(one.get("antialias", True), str(one.get("antialias"))),
@@ -267,11 +155,6 @@ def markdown(rows, programs, checks):
                       "holds"], (
         [name, f"{one['mean_difference']:.3f}", str(one["largest_difference"]), f"{one['bound']:g}", f"{one['crop_area']:.3f}",
          f"{one['expected_crop_area']:.3f}", "yes" if one["holds"] else "no"] for name, one in checks.items()))
-
-
-def processor():
-    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def parse_options():
@@ -285,22 +168,16 @@ def parse_options():
     data.add_argument("--made", type=pathlib.Path, help="folder that make_data.py wrote: all of the above that are in it")
     data.add_argument("--beton", type=pathlib.Path, help="FFCV's file, as loader_ffcv.py --write makes it")
     data.add_argument("--split", default="train")
-    parser.add_argument("--bit-bench", default="build/release/bin/bit-bench")
-    parser.add_argument("--python", default="build/oracle-venv/bin/python", help="of the peers but FFCV")
     parser.add_argument("--ffcv-python", default="build/ffcv-venv/bin/python")
     parser.add_argument("--peers", default=",".join(PEERS), help="separated by commas; %(default)s")
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--seconds", type=float, default=4, help="of each window")
-    parser.add_argument("--warm-up", type=float, default=2, help="seconds of the first window, which does not count")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--cores", default=",".join(map(str, sorted(os.sched_getaffinity(0)))),
-                        help="cores to pin to: programs of N threads to the first N; %(default)s")
+    add_options(parser, repeats=9, seconds=4, warm_up=2, threads=1)
     parser.add_argument("--no-check", action="store_true", help="time peers without looking at their pixels and crops")
     return finish_options(parser, parser.parse_args())
 
 
 def finish_options(parser, options):
-    options.cores, options.peers = options.cores.split(","), options.peers.split(",")
+    interleave.finish_options(parser, options)
+    options.peers = options.peers.split(",")
     for name in ("data", "prepared", "lossy", "photos", "photos_prepared", "thousand", "outlier", "outlier_alone"):
         folder = options.made and options.made / {"data": "untouched"}.get(name, name.replace("_", "-"))
         if folder and not getattr(options, name) and (folder / "dataset.json").exists():
@@ -308,10 +185,6 @@ def finish_options(parser, options):
     for peer in options.peers:
         if peer not in PEERS:
             parser.error(f"there is no peer {peer}; there are {', '.join(PEERS)}")
-    if len(options.cores) < options.threads:
-        parser.error(f"{options.threads} threads need as many cores; there are {len(options.cores)}")
-    if not shutil.which(str(options.bit_bench)):
-        parser.error(f"{options.bit_bench} is not there: ./dev build makes it")
     return options
 
 
@@ -328,7 +201,7 @@ def main():
     if refused:
         print("\n".join(markdown([], {}, checks)))
         sys.exit(f"not what their settings explain: {', '.join(refused)}")
-    programs = measure(comparison)
+    programs = measure(comparison.commands, options)
     rows = [row_result(row, programs) for row in comparison.rows]
     if outlier:
         rows.append(outlier_result(outlier, programs))

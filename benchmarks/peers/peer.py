@@ -1,19 +1,23 @@
 """What the peers of `bit-bench loader --on-request` share: their options, the records, windows on request, the check of pixels.
 
 A peer is a long-lived process. For each line "go SECONDS" on standard input it measures one window and prints one JSON object:
-images, seconds, cpu_seconds, rss_bytes, and what it is. Its first window warms it up. Between windows compare.py stops the whole
-process group, and what was prefetched is thrown away before the clock starts, so no window lives on work of another.
+images, seconds, cpu_seconds, rss_bytes, peak_rss_bytes, and what it is. Its first window warms it up. Between windows
+interleave.py stops the whole process group, and what was prefetched is thrown away before the clock starts, so no window lives
+on work of another.
 """
 import argparse
 import io
+import itertools
 import json
 import os
 import pathlib
 import random
+import resource
 import statistics
-import struct
 import sys
 import time
+
+from tfrecord import examples, split_shards, values
 
 CHECKED = 64  # images whose pixels are compared with Pillow's
 DRAWS = 20  # crops an image whose areas are averaged
@@ -32,10 +36,7 @@ def options_of(doc):
 
 
 def shards_of(options):
-    shards = sorted(str(p) for p in options.data.glob(f"*-{options.split}.tfrecord-*") if p.suffix != ".idx")
-    if not shards:
-        sys.exit(f"{options.data} has no shards of the split {options.split}")
-    return shards
+    return split_shards(options.data, options.split)
 
 
 def count_records(shards):
@@ -43,52 +44,12 @@ def count_records(shards):
     return sum(pathlib.Path(shard + ".idx").read_bytes().count(b"\n") for shard in shards)
 
 
-# ---- Records, for the peers that read no TFRecord ---------------------------------------------
-
-
-def read_varint(buffer, at):
-    value = shift = 0
-    while True:
-        byte = buffer[at]
-        at, value, shift = at + 1, value | (byte & 0x7F) << shift, shift + 7
-        if byte < 0x80:
-            return value, at
-
-
-def fields_of(buffer):
-    """(number, bytes) of every length-delimited field of a protocol buffer message; the tensorflow.Example path has no others."""
-    at = 0
-    while at < len(buffer):
-        key, at = read_varint(buffer, at)
-        size, at = read_varint(buffer, at)
-        if key & 7 != 2:
-            raise ValueError(f"wire type {key & 7} is not expected here")
-        yield key >> 3, buffer[at:at + size]
-        at += size
-
-
-def field(buffer, number):
-    return next(value for key, value in fields_of(buffer) if key == number)
-
-
-def encoded_image(example):
-    """The bytes of image/encoded: Example.features.feature[key].bytes_list.value."""
-    for _, entry in fields_of(field(example, 1)):
-        if bytes(field(entry, 1)) == b"image/encoded":
-            return bytes(field(field(field(entry, 2), 1), 1))
-    raise ValueError("a record has no image/encoded")
-
-
 def encoded_images(options, limit=None):
     """The image of every record, in the order of the shards. Equal images are held once; checksums are not looked at."""
     images, seen = [], {}
-    for shard in shards_of(options):
-        buffer, at = memoryview(pathlib.Path(shard).read_bytes()), 0
-        while at < len(buffer) and len(images) != limit:
-            size = struct.unpack_from("<Q", buffer, at)[0]
-            image = encoded_image(buffer[at + 12:at + 12 + size])
-            images.append(seen.setdefault(image, image))
-            at += size + 16
+    for example in itertools.islice(examples(shards_of(options)), limit):
+        image = bytes(values(example, b"image/encoded")[0])
+        images.append(seen.setdefault(image, image))
     return images
 
 
@@ -118,6 +79,11 @@ def rss_bytes():
     return sum(int(entry.split()[1]) * 1024 for roll in rolls for entry in roll if entry.startswith(line))
 
 
+def peak_rss_bytes():
+    """The most this process ever held, without its children."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def serve(step, options, ahead, **settings):
     """Answers requests until standard input ends. `step()` takes one batch; `ahead` batches may lie finished in queues."""
     for request in sys.stdin:
@@ -131,7 +97,8 @@ def serve(step, options, ahead, **settings):
             step()
             steps += 1
         print(json.dumps({"images": steps * options.batch, "seconds": spent, "cpu_seconds": cpu_seconds() - cpu,
-                          "rss_bytes": rss_bytes(), "threads": options.threads, **settings}), flush=True)
+                          "rss_bytes": rss_bytes(), "peak_rss_bytes": peak_rss_bytes(), "threads": options.threads,
+                          **settings}), flush=True)
 
 
 # ---- The check of pixels and crops ------------------------------------------------------------

@@ -1,37 +1,27 @@
 #!/usr/bin/env python3
 """timm's BiT doing what `bit-bench step` does: forward, softmax loss, backward, SGD with momentum, on the CPU.
 
-Its fastest settings: torch.compile, bf16 autocast, channels-last, fused foreach SGD. --no-compile shows the eager rate.
+Its fastest settings are the defaults where the CPU has bf16 instructions: torch.compile, bf16 autocast, channels-last. Others
+are fastest elsewhere: compare_step.py tries all of them. The optimizer is PyTorch's fused SGD.
 """
-import argparse
-
 import timm
 import torch
-from measure import images_per_second, report
-
-# Ours: timm's name of the same network.
-MODELS = {"R50x1": "resnetv2_50x1_bit", "R50x3": "resnetv2_50x3_bit", "R101x1": "resnetv2_101x1_bit",
-          "R101x3": "resnetv2_101x3_bit", "R152x2": "resnetv2_152x2_bit", "R152x4": "resnetv2_152x4_bit"}
+from step_peer import run, step_options
+from timm_bit import bit_model, sgd
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", choices=MODELS, default="R50x1")
-    parser.add_argument("--classes", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--image-size", type=int, default=128)
-    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=30)
+    parser = step_options(__doc__)
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--contiguous", action="store_true", help="the usual layout instead of channels-last")
     options = parser.parse_args()
 
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
-    model = timm.create_model(MODELS[options.model], num_classes=options.classes, pretrained=False).train()
-    model = model.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4, foreach=True)
-    images = torch.randn(options.batch, 3, options.image_size, options.image_size).to(memory_format=torch.channels_last)
+    layout = torch.contiguous_format if options.contiguous else torch.channels_last
+    model = bit_model(options.model, options.classes).train().to(memory_format=layout)
+    optimizer = sgd(model.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4)
+    images = torch.randn(options.batch, 3, options.image_size, options.image_size).to(memory_format=layout)
     labels = torch.randint(options.classes, (options.batch,))
     network = model if options.no_compile else torch.compile(model)
 
@@ -42,9 +32,7 @@ def main():
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    rate = images_per_second(step, options.batch, options.seconds, window=5.0)
-    report(peer="timm", model=options.model, precision=options.precision, compiled=not options.no_compile,
-           threads=options.threads, batch=options.batch, image_size=options.image_size, images_per_second=rate)
+    run(step, options, peer=f"timm {timm.__version__}", compiled=not options.no_compile, channels_last=not options.contiguous)
 
 
 if __name__ == "__main__":

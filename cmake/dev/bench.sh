@@ -44,16 +44,21 @@ bench_records() {
   compare "records, 1 thread" "DALI (no checksums)" bytes
 }
 
+# A part of docs/performance.md again: one network, and timm in the configurations that are usually its fastest.
 bench_step() {
-  local options=(--model R50x1 --classes 1000 --batch 16 --image-size 128 --precision bf16 --threads 2 --seconds "$kSeconds")
-  ours=(build/release/bin/bit-bench step "${options[@]}")
-  theirs=(build/oracle-venv/bin/python benchmarks/peers/step_timm.py "${options[@]}")
-  compare "step, R50x1 bf16 128 px" "timm compiled"
+  python benchmarks/peers/compare_step.py --settings R50x1:16:128 --timm eager-channels-last,compiled-channels-last \
+    --threads "$(($(nproc) < 2 ? 1 : 2))" --repeats "$kRounds" --seconds 10 --no-memory 2>>build/log/bench.log ||
+    fail "the training steps could not be compared" "see build/log/bench.log"
+}
+
+bench_first_step() {
+  python benchmarks/peers/first_step.py --data "$1" --split "$2" --repeats "$kRounds" 2>>build/log/bench.log ||
+    fail "the first steps could not be compared" "see build/log/bench.log"
 }
 
 run_bench() {
   local shards=${1:-$kShards} split=${2:-train}
-  build_programs bit-shard bit-bench
+  build_programs bit-shard bit-bench bit-launch
   step "Oracles" ensure_oracles
   if [[ $shards == "$kShards" ]]; then
     step "Photographs" unpack_images
@@ -62,4 +67,5 @@ run_bench() {
   step "Records: bit-bench records, tf.data and DALI" bench_records "$shards" "$split"
   step "Input: bit-bench loader, tf.data and DALI" bench_loader "$shards" "$split"
   step "Training step: bit-bench step and timm" bench_step
+  step "First step: bit-launch, and torchrun with DDP" bench_first_step "$shards" "$split"
 }
