@@ -65,9 +65,10 @@ TEST(JsonlSink, writes_the_keys_that_are_fixed) {
   EXPECT_THAT(
       keys_of(lines[0]),
       testing::UnorderedElementsAre(
-          "event", "step", "epoch", "loss", "learning_rate", "images_per_second", "step_seconds",
-          "data_wait_seconds", "forward_seconds", "backward_seconds", "comm_exposed_seconds",
-          "optimizer_seconds", "checkpoint_blocked_seconds", "other_seconds"));
+          "event", "step", "epoch", "loss", "learning_rate", "gradient_norm", "parameter_norm",
+          "update_norm", "images_per_second", "step_seconds", "data_wait_seconds",
+          "forward_seconds", "backward_seconds", "comm_exposed_seconds", "optimizer_seconds",
+          "checkpoint_blocked_seconds", "other_seconds"));
   EXPECT_EQ(lines[0]["event"], "step");
   EXPECT_EQ(lines[0]["loss"], 1.25);
   EXPECT_EQ(lines[1]["event"], "eval");
