@@ -103,13 +103,21 @@ std::string StepUpdate::cause_text(Anomaly anomaly, double average,
 void StepUpdate::act(const Cause& cause, Decision decision, const StepReport& report) {
   AnomalyReport met{.step = report.step,
                     .kind = cause.anomaly == Anomaly::kSpike ? "spike" : "not finite",
-                    .action = name_of(decision),
+                    .action = {},
                     .loss = report.loss,
                     .average = cause.average,
                     .gradient_norm = report.gradient_norm,
                     .count = run_.policy.count(),
                     .back_to = std::nullopt};
-  if (decision == Decision::kRollback) met.back_to = roll_back(cause.text, report.step);
+  std::string why;
+  if (decision == Decision::kRollback) {
+    met.back_to = roll_back(cause.text, report.step);
+    if (!met.back_to) {
+      decision = Decision::kStop;
+      why = ", and there is no checkpoint to go back to";
+    }
+  }
+  met.action = name_of(decision);
   run_.sink.anomaly(met);
   std::string done = "it is applied";
   if (decision == Decision::kSkip) done = "its update is left out";
@@ -118,21 +126,21 @@ void StepUpdate::act(const Cause& cause, Decision decision, const StepReport& re
     run_.sink.note(cause.text + ": " + done);
     return;
   }
-  std::string limit;
   if (run_.settings.anomaly.action != AnomalyAction::kStop && run_.policy.limit_reached()) {
-    limit = fmt::format(", the last of {} that anomaly.limit allows", run_.settings.anomaly.limit);
+    why = fmt::format(", the last of {} that anomaly.limit allows", run_.settings.anomaly.limit);
   }
-  diverged(cause.text + limit, report.step, cause.state_led_here);
+  diverged(cause.text + why, report.step, cause.state_led_here);
 }
 
 // The weights and the momentum of the newest good checkpoint, but for one of the state that failed.
-// The step and the data go on: the batches since then are not seen again. Returns its step.
-std::uint64_t StepUpdate::roll_back(const std::string& cause, std::uint64_t step) {
+// The step and the data go on: the batches since then are not seen again. Returns its step; nothing
+// when there is none.
+std::optional<std::uint64_t> StepUpdate::roll_back(const std::string& cause, std::uint64_t step) {
   report_save(run_.checkpointer.drain(), run_.sink);
   storage::CheckpointStore store = run_.checkpointer.store();
   if (run_.communicator.rank() == 0) set_aside_before(store, step, cause);
   const auto manifest = choose_checkpoint(store, run_.communicator, run_.sink);
-  if (!manifest) diverged(cause + "; there is no checkpoint to go back to", step, false);
+  if (!manifest) return std::nullopt;
   restore_state(store, *manifest, run_.communicator, state_of(run_.model, run_.optimizer));
   run_.model.weights_changed();
   return manifest->step();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "cluster/communicator.h"
@@ -50,7 +51,7 @@ class StepUpdate {
   double mean_scale() const { return 1.0 / static_cast<double>(run_.settings.order.batch); }
   void apply(StepReport& report, double average);
   void act(const Cause& cause, Decision decision, const StepReport& report);
-  std::uint64_t roll_back(const std::string& cause, std::uint64_t step);
+  std::optional<std::uint64_t> roll_back(const std::string& cause, std::uint64_t step);
   std::string cause_text(Anomaly anomaly, double average, const StepReport& report) const;
   [[noreturn]] void diverged(const std::string& cause, std::uint64_t step, bool state_led_here);
 
