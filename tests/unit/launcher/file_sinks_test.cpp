@@ -81,6 +81,24 @@ TEST(JsonlSink, writes_the_keys_that_are_fixed) {
   EXPECT_EQ(lines[4]["model"], "run/model.safetensors");
 }
 
+TEST(JsonlSink, writes_layers_anomalies_and_what_was_evaluated) {
+  const TempDirectory directory;
+  JsonlSink sink(directory / "metrics.jsonl");
+  sink.start({0, 100, 2, ""});
+  sink.layers({5, {{"stem.conv.weight", 2, 3, 4, 0.5}, {"head.fc.bias", 1, 1, 1, std::nullopt}}});
+  sink.anomaly({6, "spike", "rollback", 9, 2, 1.5, 1, 4});
+  sink.evaluation({6, "test", 10, 0, 0.5, 1, 2, 1, "given.npz"});
+  const auto lines = lines_of(directory / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0]["layers"][0]["name"], "stem.conv.weight");
+  EXPECT_EQ(lines[0]["layers"][0]["effective_learning_rate"], 0.5);
+  EXPECT_FALSE(lines[0]["layers"][1].contains("effective_learning_rate"));
+  EXPECT_EQ(lines[1]["event"], "anomaly");
+  EXPECT_EQ(lines[1]["back_to"], 4);
+  EXPECT_EQ(lines[2]["weights"], "given.npz");
+  EXPECT_FALSE(sink.has_evaluation(6, "test"));  // it was not the run's own
+}
+
 TEST(JsonlSink, phases_add_up_to_the_step) {
   const TempDirectory directory;
   JsonlSink sink(directory / "metrics.jsonl");
