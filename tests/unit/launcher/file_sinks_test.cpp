@@ -26,6 +26,9 @@ trainer::StepReport report_at(std::uint64_t step) {
   report.epoch = 0.5;
   report.loss = 1.25;
   report.learning_rate = 0.03;
+  report.gradient_norm = 4;
+  report.parameter_norm = 131;
+  report.update_norm = 0.25;
   report.images_per_second = 640;
   report.step_seconds = 0.1;
   report.data_wait_seconds = 0.01;
@@ -243,7 +246,8 @@ TEST(TensorboardSink, writes_events_that_read_back) {
   const std::map<std::string, float> expected = {
       {"loss", 1.25f},           {"learning_rate", 0.03f}, {"images_per_second", 640},
       {"data_wait_share", 0.1f}, {"eval/top1", 0.6f},      {"eval/top5", 0.9f},
-      {"eval/loss", 1.1f}};
+      {"eval/loss", 1.1f},       {"norm/gradient", 4},     {"norm/parameters", 131},
+      {"norm/update", 0.25f}};
   EXPECT_EQ(scalars, expected);
 }
 
