@@ -34,6 +34,7 @@
 #include "storage/dataset.h"
 #include "storage/file.h"
 #include "storage/lock_file.h"
+#include "trainer/evaluate_weights.h"
 #include "trainer/prepare_cpu.h"
 #include "trainer/train_loop.h"
 
@@ -122,7 +123,8 @@ std::unique_ptr<storage::LockFile> take_output(const std::string& output,
 class ConfigSink final : public trainer::MetricSink {
  public:
   explicit ConfigSink(const LoadedConfig& loaded) : loaded_(loaded) {}
-  void start(const trainer::StartReport& /*report*/) override {
+  void start(const trainer::StartReport& report) override {
+    if (!report.evaluated_weights.empty()) return;  // perhaps of a run that stands there
     write_file_atomically(storage::posix_file_system(), loaded_.config.output() + "/config.yaml",
                           print_config(loaded_.config, &loaded_.origins));
   }
@@ -176,6 +178,7 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   together(communicator, [&] {
     std::optional<DatasetFacts> evaluation;
     if (data.evaluation) evaluation = facts_of(*data.evaluation);
+    if (config.job() == "evaluate") evaluation = facts_of(data.training);
     DatasetFacts training = facts_of(data.training);
     if (config.data().cache() == "decoded") training.pixels = pixels_of(data.training);
     plan = make_plan(loaded, training, evaluation, topology);
@@ -218,6 +221,10 @@ int run(const Arguments& arguments, cluster::Communicator& communicator) {
   };
   const trainer::TrainSettings settings = settings_of(config, plan);
   try {
+    if (plan.evaluate_only) {
+      trainer::evaluate_weights(settings, data.training, communicator, sink);
+      return kDone;
+    }
     const auto outcome =
         trainer::train(settings, data.training, data.evaluation ? &*data.evaluation : nullptr,
                        communicator, control, sink);

@@ -129,6 +129,10 @@ void check_together(const std::string& name, Reading& reading) {
   check_model(config, checks);
   check_crops(config, checks);
   check_schedule(config, checks);
+  if (checks.usable({"job", "evaluate.split"}) && config.job() == "evaluate" &&
+      config.evaluate().split().empty()) {
+    checks.note("evaluate.split", "is empty: job evaluate needs a split");
+  }
   checks.positive("schedule.length", config.schedule().length());
   checks.positive("evaluate.every", config.evaluate().every());
   checks.positive("checkpoint.every", config.checkpoint().every());

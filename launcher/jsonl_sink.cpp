@@ -21,7 +21,9 @@ void JsonlSink::start(const trainer::StartReport& report) {
   auto& files = storage::posix_file_system();
   if (files.exists(path_)) {
     const std::string before = storage::read_file(files, path_);
-    const std::string kept = trainer::lines_up_to(before, report.first_step);
+    const bool all = !report.evaluated_weights.empty();
+    const std::string kept =
+        trainer::lines_up_to(before, all ? ~std::uint64_t{0} : report.first_step);
     if (kept != before) storage::write_file_atomically(files, path_, kept);
   }
   file_ = std::make_unique<AppendFile>(path_);
@@ -36,6 +38,9 @@ void JsonlSink::step(const trainer::StepReport& report) {
                      {"epoch", report.epoch},
                      {"loss", report.loss},
                      {"learning_rate", report.learning_rate},
+                     {"gradient_norm", report.gradient_norm},
+                     {"parameter_norm", report.parameter_norm},
+                     {"update_norm", report.update_norm},
                      {"images_per_second", report.images_per_second},
                      {"step_seconds", report.step_seconds},
                      {"data_wait_seconds", report.data_wait_seconds},
@@ -47,16 +52,41 @@ void JsonlSink::step(const trainer::StepReport& report) {
                      {"other_seconds", report.other_seconds}}));
 }
 
+void JsonlSink::layers(const trainer::LayersReport& report) {
+  Json layers = Json::array();
+  for (const auto& layer : report.layers) {
+    Json object{{"name", layer.name},
+                {"weight_norm", layer.weight_norm},
+                {"gradient_norm", layer.gradient_norm},
+                {"update_norm", layer.update_norm}};
+    if (layer.effective_learning_rate) {
+      object["effective_learning_rate"] = *layer.effective_learning_rate;
+    }
+    layers.push_back(std::move(object));
+  }
+  write(line_of(Json{{"event", "layers"}, {"step", report.step}, {"layers", std::move(layers)}}));
+}
+
+void JsonlSink::anomaly(const trainer::AnomalyReport& report) {
+  Json object{{"event", "anomaly"},
+              {"step", report.step},
+              {"kind", report.kind},
+              {"action", report.action},
+              {"loss", report.loss},
+              {"average", report.average},
+              {"gradient_norm", report.gradient_norm},
+              {"count", report.count}};
+  if (report.back_to) object["back_to"] = *report.back_to;
+  write(line_of(object));
+}
+
 void JsonlSink::evaluation(const trainer::EvalReport& report) {
-  write(line_of(Json{{"event", "eval"},
-                     {"step", report.step},
-                     {"split", report.split},
-                     {"records", report.records},
-                     {"skipped", report.skipped},
-                     {"top1", report.top1},
-                     {"top5", report.top5},
-                     {"loss", report.loss},
-                     {"seconds", report.seconds}}));
+  Json object{
+      {"event", "eval"},           {"step", report.step},       {"split", report.split},
+      {"records", report.records}, {"skipped", report.skipped}, {"top1", report.top1},
+      {"top5", report.top5},       {"loss", report.loss},       {"seconds", report.seconds}};
+  if (!report.weights.empty()) object["weights"] = report.weights;
+  write(line_of(object));
 }
 
 void JsonlSink::checkpoint(const trainer::CheckpointReport& report) {
@@ -97,7 +127,8 @@ bool JsonlSink::has_evaluation(std::uint64_t step, const std::string& split) con
   for (std::string line; std::getline(lines, line);) {
     const Json object = Json::parse(line, nullptr, false);
     if (object.is_object() && object.value("event", "") == "eval" &&
-        object.value("step", Json()) == step && object.value("split", Json()) == split)
+        object.value("step", Json()) == step && object.value("split", Json()) == split &&
+        !object.contains("weights"))
       return true;
   }
   return false;

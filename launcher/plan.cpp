@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "launcher/config.h"
+#include "launcher/plan_choices.h"
 #include "launcher/version.h"
 #include "launcher/words.h"
 
@@ -27,32 +28,6 @@ std::uint64_t largest_divisor(std::uint64_t number, std::uint64_t limit, std::ui
   return 0;
 }
 
-pipeline::ResizeFilter filter_of(const schemas::DataConfig& data) {
-  return data.antialias() ? pipeline::ResizeFilter::kTriangle : pipeline::ResizeFilter::kBilinear;
-}
-
-pipeline::TrainingCrop training_crop(const schemas::DataConfig& data) {
-  if (data.crop() == "inception") {
-    return pipeline::InceptionCropOptions{.area_min = data.crop_area_min(),
-                                          .area_max = data.crop_area_max(),
-                                          .aspect_min = data.crop_aspect_min(),
-                                          .aspect_max = data.crop_aspect_max(),
-                                          .flip = data.flip(),
-                                          .filter = filter_of(data)};
-  }
-  const auto resize =
-      data.resize() > 0 ? data.resize() : pipeline::hyper_rule_resize(data.image_size());
-  return pipeline::ResizeCropOptions{
-      .resize = resize, .flip = data.flip(), .filter = filter_of(data)};
-}
-
-trainer::KernelInitialization initialization_of(const schemas::ModelConfig& model) {
-  if (model.initialization() == "glorot-uniform")
-    return trainer::KernelInitialization::kGlorotUniform;
-  if (model.initialization() == "lecun-normal") return trainer::KernelInitialization::kLecunNormal;
-  return trainer::KernelInitialization::kHeNormal;
-}
-
 class Planner {
  public:
   Planner(const LoadedConfig& loaded, const DatasetFacts& train,
@@ -67,10 +42,15 @@ class Planner {
     plan_.host_cores = topology.host_cores;
     check_binding(topology);
     plan_threads();
-    plan_batch();
+    plan_.evaluate_only = config_.job() == "evaluate";
+    plan_.order.batch = config_.batch();
+    if (!plan_.evaluate_only) plan_batch();
     plan_model();
     plan_images();
-    if (mistakes_.empty()) {
+    if (mistakes_.empty() && plan_.evaluate_only) {
+      plan_evaluation();
+      plan_evaluation_memory();
+    } else if (mistakes_.empty()) {
       plan_order();
       plan_schedule();
       plan_evaluation();
@@ -104,6 +84,7 @@ class Planner {
   void plan_checkpoints();
   void plan_evaluation();
   void plan_memory();
+  void plan_evaluation_memory();
   void plan_cache();
 
   const schemas::RunConfig& config_;
@@ -162,7 +143,6 @@ void Planner::plan_batch() {
   const auto ranks = u64(plan_.ranks);
   const std::uint64_t batch = config_.batch();
   const std::uint64_t accumulate = config_.optimizer().accumulate();
-  plan_.order.batch = batch;
   if (batch % (ranks * accumulate) != 0) {
     mistake("batch", fmt::format("is {}: it cannot be split over {} ranks x {} micro-steps "
                                  "(optimizer.accumulate); {} can",
@@ -206,7 +186,8 @@ void Planner::plan_model() {
   plan_.parameters = trainer::parameter_count(plan_.model);
   plan_.forward_macs =
       trainer::forward_macs(plan_.model, static_cast<int>(config_.data().image_size()));
-  plan_.allreduce_bytes = plan_.ranks > 1 ? plan_.parameters * sizeof(float) : 0;
+  plan_.allreduce_bytes =
+      plan_.ranks > 1 && !plan_.evaluate_only ? plan_.parameters * sizeof(float) : 0;
   const auto features = cpu_features();
   const bool has_bf16 = std::any_of(features.begin(), features.end(), [](const std::string& name) {
     return name.ends_with("_bf16");
@@ -363,6 +344,13 @@ void Planner::plan_memory() {
                 config_.data().window(), plan_.order.window,
                 static_cast<double>(memory.encoded) / 1e6, config_.data().window_memory()));
   }
+}
+
+void Planner::plan_evaluation_memory() {
+  const std::uint64_t size = config_.data().image_size();
+  plan_.memory.weights = plan_.parameters * sizeof(float);
+  plan_.memory.ring = plan_.evaluation_batch / u64(plan_.ranks) * size * size * 3 *
+                      trainer::EvaluationSettings().prefetch;
 }
 
 // Every rank meets every record sooner or later.

@@ -42,14 +42,16 @@ struct MemoryPlan {
   }
 };
 
-// Where a run starts: its newest checkpoint, given weights, or the seed.
+// Where a run starts: its newest checkpoint, given weights, or the seed. Of job: evaluate: given
+// weights, those of the newest checkpoint too.
 struct RunStart {
   std::optional<std::uint64_t> checkpoint;  // its step
-  std::string init;                         // weights file; empty: none
+  std::string init;                         // weights file, checkpoint or run; empty: none
   bool head_fits = true;                    // of the weights file: it has this run's classes
 };
 
 struct RunPlan {
+  bool evaluate_only = false;  // job: evaluate; what is only of training is not planned
   int ranks = 1;
   int local_ranks = 1;
   int host_cores = 1;
@@ -91,8 +93,8 @@ struct RunPlan {
   std::vector<std::string> warnings;   // things that work but are probably not meant
 };
 
-// `topology` is this rank's. Throws ConfigError with everything that does not fit, each said where
-// its setting comes from.
+// `topology` is this rank's. For job: evaluate, `train` is the split to evaluate, too. Throws
+// ConfigError with everything that does not fit, each said where its setting comes from.
 RunPlan make_plan(const LoadedConfig& loaded, const DatasetFacts& train,
                   const std::optional<DatasetFacts>& evaluation, const cluster::Topology& topology);
 
@@ -105,7 +107,10 @@ std::uint64_t window_of_lanes(std::uint64_t window, std::uint64_t lanes);
 // The plan as a table for people, units on every number, warnings last.
 std::string describe(const RunPlan& plan);
 
-// What the training loop is given.
+// What job: evaluate takes its weights from: model.init or, when that is empty, output.
+std::string weights_to_evaluate(const schemas::RunConfig& config);
+
+// What the training loop, or job: evaluate, is given.
 trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan);
 
 }  // namespace bit::launcher

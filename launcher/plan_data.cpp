@@ -30,9 +30,11 @@ RunData open_run_data(const LoadedConfig& loaded) {
   };
   const std::string& training = loaded.config.data().split();
   const std::string& evaluation = loaded.config.evaluate().split();
-  look_for("data.split", training);
+  const bool evaluate_only = loaded.config.job() == "evaluate";
+  if (!evaluate_only) look_for("data.split", training);
   if (!evaluation.empty()) look_for("evaluate.split", evaluation);
   if (!mistakes.empty()) throw ConfigError(std::move(mistakes));
+  if (evaluate_only) return {storage::Dataset::open(path, evaluation), std::nullopt};
   RunData data{storage::Dataset::open(path, training), std::nullopt};
   if (!evaluation.empty()) data.evaluation = storage::Dataset::open(path, evaluation);
   return data;

@@ -9,8 +9,8 @@
 namespace bit::launcher {
 
 struct RunData {
-  storage::Dataset training;
-  std::optional<storage::Dataset> evaluation;  // none: no evaluation
+  storage::Dataset training;                   // job: evaluate: the split to evaluate
+  std::optional<storage::Dataset> evaluation;  // none: no evaluation besides
 };
 
 // Throws ConfigError for a path or a split that is not there, naming the setting, its origin and

@@ -89,8 +89,9 @@ void describe_data(const RunPlan& plan, Table& table) {
   table.section("data");
   table.row("records", fmt::format("{} of {} on average, {} in all", plan.data.records,
                                    bytes_text(mean), bytes_text(plan.data.bytes)));
-  table.row("training images", training_images(plan));
+  if (!plan.evaluate_only) table.row("training images", training_images(plan));
   if (plan.evaluation_records > 0) table.row("evaluation images", evaluation_images(plan));
+  if (plan.evaluate_only) return;
   const std::string window =
       plan.order.block == 1
           ? "every record by itself"
@@ -103,6 +104,10 @@ void describe_data(const RunPlan& plan, Table& table) {
                         bytes_text(kTargetImagesPerSecond * mean),
                         cores < 0.1 ? "less than 0.1 cores" : fmt::format("{:.1f} cores", cores),
                         bytes_text(kDecodedBytesPerCoreSecond)));
+}
+
+std::string evaluation_text(const RunPlan& plan) {
+  return fmt::format("{} records, {} at a time", plan.evaluation_records, plan.evaluation_batch);
 }
 
 void describe_schedule(const RunPlan& plan, Table& table) {
@@ -128,12 +133,11 @@ void describe_schedule(const RunPlan& plan, Table& table) {
                            : fmt::format("x {:g} at steps {}", schedule.drop_factor, drops));
   }
   if (plan.evaluation_records > 0) {
-    table.row(
-        "evaluation",
-        fmt::format("{} records, {} at a time, {}", plan.evaluation_records, plan.evaluation_batch,
-                    plan.evaluate_every == 0
-                        ? std::string("at the end")
-                        : fmt::format("every {} steps and at the end", plan.evaluate_every)));
+    table.row("evaluation",
+              fmt::format("{}, {}", evaluation_text(plan),
+                          plan.evaluate_every == 0
+                              ? std::string("at the end")
+                              : fmt::format("every {} steps and at the end", plan.evaluate_every)));
   } else {
     table.row("evaluation", "none");
   }
@@ -182,6 +186,20 @@ void describe_memory(const RunPlan& plan, Table& table) {
                         bytes_text(memory.total() * static_cast<std::uint64_t>(plan.local_ranks))));
 }
 
+std::string describe_evaluation(const RunPlan& plan) {
+  Table table;
+  table.section("job");
+  if (plan.start) table.row("evaluate", "the weights of " + plan.start->init);
+  describe_model(plan, table);
+  describe_data(plan, table);
+  table.row("evaluation", evaluation_text(plan));
+  describe_ranks(plan, table);
+  table.section("memory of a rank (estimate)");
+  table.row("weights", bytes_text(plan.memory.weights));
+  table.row("decoded batches", bytes_text(plan.memory.ring));
+  return table.text();
+}
+
 void describe_start(const RunStart& start, std::uint64_t total_steps, Table& table) {
   table.section("start");
   if (start.checkpoint && *start.checkpoint >= total_steps) {
@@ -199,9 +217,7 @@ void describe_start(const RunStart& start, std::uint64_t total_steps, Table& tab
   }
 }
 
-}  // namespace
-
-std::string describe(const RunPlan& plan) {
+std::string describe_training(const RunPlan& plan) {
   Table table;
   if (plan.start) describe_start(*plan.start, plan.schedule.total_steps, table);
   describe_model(plan, table);
@@ -209,7 +225,13 @@ std::string describe(const RunPlan& plan) {
   describe_schedule(plan, table);
   describe_ranks(plan, table);
   describe_memory(plan, table);
-  std::string text = table.text();
+  return table.text();
+}
+
+}  // namespace
+
+std::string describe(const RunPlan& plan) {
+  std::string text = plan.evaluate_only ? describe_evaluation(plan) : describe_training(plan);
   for (const std::string& warning : plan.warnings) text += "\nwarning: " + warning;
   return text + (plan.warnings.empty() ? "" : "\n");
 }

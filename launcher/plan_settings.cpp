@@ -3,6 +3,20 @@
 #include "launcher/version.h"
 
 namespace bit::launcher {
+namespace {
+
+trainer::AnomalyAction action_of(const schemas::AnomalyConfig& config) {
+  if (config.policy() == "warn") return trainer::AnomalyAction::kWarn;
+  if (config.policy() == "skip") return trainer::AnomalyAction::kSkip;
+  if (config.policy() == "rollback") return trainer::AnomalyAction::kRollback;
+  return trainer::AnomalyAction::kStop;
+}
+
+}  // namespace
+
+std::string weights_to_evaluate(const schemas::RunConfig& config) {
+  return config.model().init().empty() ? config.output() : config.model().init();
+}
 
 trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPlan& plan) {
   trainer::TrainSettings settings;
@@ -15,7 +29,7 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
   settings.precision = plan.precision;
   settings.loss = config.model().loss() == "sigmoid" ? trainer::LossKind::kSigmoid
                                                      : trainer::LossKind::kSoftmax;
-  settings.init = config.model().init();
+  settings.init = plan.evaluate_only ? weights_to_evaluate(config) : config.model().init();
   settings.order = plan.order;
   settings.crop = plan.crop;
   settings.image_size = plan.image_size;
@@ -44,6 +58,11 @@ trainer::TrainSettings settings_of(const schemas::RunConfig& config, const RunPl
   settings.checkpoint_every_seconds = plan.checkpoint_every_seconds;
   settings.checkpoints_kept = config.checkpoint().keep();
   settings.report_every = config.metrics().every();
+  settings.layers_every = config.metrics().layers_every();
+  settings.anomaly = {.action = action_of(config.anomaly()),
+                      .spike_factor = config.anomaly().spike_factor(),
+                      .window = config.anomaly().window(),
+                      .limit = config.anomaly().limit()};
   settings.log_order = config.debug().log_order();
   return settings;
 }

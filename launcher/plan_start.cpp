@@ -79,14 +79,15 @@ std::string without_path(std::string reason, const std::string& path) {
   return reason;
 }
 
+// Of job: evaluate the head has to fit.
 RunStart from_weights(const LoadedConfig& loaded, const RunPlan& plan) {
   RunStart start;
-  start.init = loaded.config.model().init();
+  start.init = settings_of(loaded.config, plan).init;
   std::string wrong;
   try {
     const trainer::WeightSource source(start.init);
-    const trainer::WeightFit fit =
-        fit_weights(source, trainer::weight_shapes(plan.model), /*head_optional=*/true);
+    const trainer::WeightFit fit = fit_weights(source, trainer::weight_shapes(plan.model),
+                                               /*head_optional=*/!plan.evaluate_only);
     start.head_fits = fit.head_fits;
     if (!fit.problem.empty()) {
       wrong = fmt::format("these are not weights of {}: {}", plan.model_name, fit.problem);
@@ -97,8 +98,11 @@ RunStart from_weights(const LoadedConfig& loaded, const RunPlan& plan) {
     wrong = "no weights can be read from it: " + without_path(error.what(), start.init);
   }
   if (!wrong.empty()) {
-    throw ConfigError(
-        {mistake_about("model.init", "is '" + start.init + "': " + wrong, loaded.origins)});
+    const std::string given = loaded.config.model().init();
+    const std::string what =
+        given.empty() ? "is empty, and output, '" + start.init + "', has no weights to evaluate: "
+                      : "is '" + start.init + "': ";
+    throw ConfigError({mistake_about("model.init", what + wrong, loaded.origins)});
   }
   return start;
 }
@@ -108,6 +112,7 @@ RunStart from_weights(const LoadedConfig& loaded, const RunPlan& plan) {
 RunStart find_start(const LoadedConfig& loaded, const RunPlan& plan,
                     const std::string& dataset_hash) {
   check_output(loaded);
+  if (plan.evaluate_only) return from_weights(loaded, plan);
   RunStart start;
   start.checkpoint = newest_checkpoint(loaded, plan, dataset_hash);
   if (start.checkpoint || loaded.config.model().init().empty()) return start;

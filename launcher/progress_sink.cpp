@@ -64,6 +64,10 @@ ProgressOptions standard_output_progress() {
 void ProgressSink::start(const trainer::StartReport& report) {
   last_time_ = options_.now();
   last_step_ = report.first_step;
+  if (!report.evaluated_weights.empty()) {
+    say("evaluating " + report.evaluated_weights);
+    return;
+  }
   const std::string ranks = report.ranks == 1 ? "1 rank" : fmt::format("{} ranks", report.ranks);
   say(report.resumed_from.empty()
           ? fmt::format("training {} steps on {}", report.total_steps, ranks)
@@ -141,6 +145,10 @@ std::string ProgressSink::status(const trainer::StepReport& report, const char* 
 // "[=====>    ] step ..." in one line of the terminal; what does not fit is cut off.
 void ProgressSink::redraw(const trainer::StepReport& report) {
   std::string line = status(report, " | ");
+  const std::string norm = fmt::format(" | gradient {:.3g}", report.gradient_norm);
+  if (line.size() + norm.size() + 4 + kNarrowestBar <= static_cast<std::size_t>(options_.width)) {
+    line += norm;
+  }
   const int room = options_.width - 1 - static_cast<int>(line.size()) - 3;
   if (room >= kNarrowestBar) {
     const int full = static_cast<int>(room * percent(report.step, report.total_steps) / 100);

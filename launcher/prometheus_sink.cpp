@@ -180,6 +180,13 @@ struct PrometheusSink::Impl {
   prometheus::Gauge& step = gauge("bit_train_step", "Updates in the weights");
   prometheus::Gauge& loss = gauge("bit_train_loss", "Mean loss of the last update");
   prometheus::Gauge& learning_rate = gauge("bit_train_learning_rate", "Rate of the last update");
+  prometheus::Gauge& gradient_norm =
+      gauge("bit_train_gradient_norm", "Norm of the last gradient, before clipping");
+  prometheus::Gauge& parameter_norm =
+      gauge("bit_train_parameter_norm", "Norm of all weights after the last update");
+  prometheus::Gauge& update_norm = gauge("bit_train_update_norm", "Norm of the last update");
+  prometheus::Counter& anomalies = counter(
+      "bit_train_anomalies_total", "Steps with a loss or gradient that is not finite, or a spike");
   prometheus::Gauge& data_wait_ratio =
       gauge("bit_train_data_wait_ratio", "Share of the update spent waiting for data");
   prometheus::Histogram& checkpoint_seconds =
@@ -211,6 +218,11 @@ void PrometheusSink::step(const trainer::StepReport& report) {
   m.step.Set(static_cast<double>(report.step));
   m.loss.Set(report.loss);
   m.learning_rate.Set(report.learning_rate);
+  if (report.updated) {
+    m.gradient_norm.Set(report.gradient_norm);
+    m.parameter_norm.Set(report.parameter_norm);
+    m.update_norm.Set(report.update_norm);
+  }
   m.data_wait_ratio.Set(report.step_seconds > 0 ? report.data_wait_seconds / report.step_seconds
                                                 : 0);
   m.step_seconds.Observe(report.step_seconds);
@@ -222,6 +234,10 @@ void PrometheusSink::step(const trainer::StepReport& report) {
   m.checkpoint_blocked.Observe(report.checkpoint_blocked_seconds);
   m.other.Observe(report.other_seconds);
   m.loader.update(report.loader);
+}
+
+void PrometheusSink::anomaly(const trainer::AnomalyReport& /*report*/) {
+  impl_->anomalies.Increment();
 }
 
 void PrometheusSink::evaluation(const trainer::EvalReport& report) { impl_->set_top1(report.top1); }

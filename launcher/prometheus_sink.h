@@ -20,6 +20,7 @@ class PrometheusSink final : public trainer::MetricSink {
 
   void start(const trainer::StartReport& report) override;
   void step(const trainer::StepReport& report) override;
+  void anomaly(const trainer::AnomalyReport& report) override;
   void evaluation(const trainer::EvalReport& report) override;
   void checkpoint(const trainer::CheckpointReport& report) override;
 

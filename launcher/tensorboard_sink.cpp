@@ -34,10 +34,30 @@ void TensorboardSink::open() {
 
 void TensorboardSink::step(const trainer::StepReport& report) {
   const double share = report.step_seconds > 0 ? report.data_wait_seconds / report.step_seconds : 0;
-  write_scalars(report.step, {{"loss", report.loss},
-                              {"learning_rate", report.learning_rate},
-                              {"images_per_second", report.images_per_second},
-                              {"data_wait_share", share}});
+  std::vector<std::pair<std::string, double>> scalars = {
+      {"loss", report.loss},
+      {"learning_rate", report.learning_rate},
+      {"images_per_second", report.images_per_second},
+      {"data_wait_share", share}};
+  if (report.updated) {
+    scalars.insert(scalars.end(), {{"norm/gradient", report.gradient_norm},
+                                   {"norm/parameters", report.parameter_norm},
+                                   {"norm/update", report.update_norm}});
+  }
+  write_scalars(report.step, scalars);
+}
+
+void TensorboardSink::layers(const trainer::LayersReport& report) {
+  std::vector<std::pair<std::string, double>> scalars;
+  for (const auto& layer : report.layers) {
+    scalars.emplace_back("weight_norm/" + layer.name, layer.weight_norm);
+    scalars.emplace_back("gradient_norm/" + layer.name, layer.gradient_norm);
+    scalars.emplace_back("update_norm/" + layer.name, layer.update_norm);
+    if (layer.effective_learning_rate) {
+      scalars.emplace_back("effective_learning_rate/" + layer.name, *layer.effective_learning_rate);
+    }
+  }
+  write_scalars(report.step, scalars);
 }
 
 void TensorboardSink::evaluation(const trainer::EvalReport& report) {
@@ -47,7 +67,7 @@ void TensorboardSink::evaluation(const trainer::EvalReport& report) {
 }
 
 void TensorboardSink::write_scalars(std::uint64_t step,
-                                    std::initializer_list<std::pair<const char*, double>> scalars) {
+                                    const std::vector<std::pair<std::string, double>>& scalars) {
   if (!records_) open();
   schemas::Event event;
   event.set_wall_time(unix_seconds());

@@ -2,10 +2,10 @@
 // (schemas/event.proto). Every process opens a new file; TensorBoard joins them.
 #pragma once
 
-#include <initializer_list>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "launcher/append_file.h"
 #include "schemas/event.pb.h"
@@ -20,13 +20,14 @@ class TensorboardSink final : public trainer::MetricSink {
   explicit TensorboardSink(std::string directory) : directory_(std::move(directory)) {}
 
   void step(const trainer::StepReport& report) override;
+  void layers(const trainer::LayersReport& report) override;
   void evaluation(const trainer::EvalReport& report) override;
 
  private:
   void open();
   void write(const schemas::Event& event);
   void write_scalars(std::uint64_t step,
-                     std::initializer_list<std::pair<const char*, double>> scalars);
+                     const std::vector<std::pair<std::string, double>>& scalars);
 
   std::string directory_;
   std::unique_ptr<AppendFile> file_;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,12 @@ struct StepReport {
   double epoch = 0;  // epochs of data consumed
   double loss = 0;   // mean over the global batch
   double learning_rate = 0;
+  // L2 norms over all weights together. Without an update (StepReport::updated) the last two are
+  // not a number, and so is the first unless it had to be known.
+  double gradient_norm = 0;      // of the mean gradient of the batch, before clipping and decay
+  double parameter_norm = 0;     // after the update
+  double update_norm = 0;        // learning rate x momentum
+  bool updated = true;           // false: the update was left out or taken back (AnomalyReport)
   std::uint64_t images = 0;      // of this update, all ranks
   double images_per_second = 0;  // all ranks
   double step_seconds = 0;
@@ -33,6 +40,36 @@ struct StepReport {
   bool on_record = true;            // to be written down; false: only for what shows the present
 };
 
+// L2 norms of one parameter in one update, as StepReport has them of all.
+struct LayerNumbers {
+  std::string name;
+  double weight_norm = 0;
+  double gradient_norm = 0;
+  double update_norm = 0;
+  // Of standardised kernels, whose scale changes nothing in the network's answers: learning rate /
+  // weight norm squared, the rate at which their direction moves (van Laarhoven 2017, "L2
+  // regularization versus batch and weight normalization"; Zhang et al. 2019, "Three mechanisms of
+  // weight decay regularization").
+  std::optional<double> effective_learning_rate;
+};
+
+struct LayersReport {
+  std::uint64_t step = 0;
+  std::vector<LayerNumbers> layers;  // in the order of the forward pass
+};
+
+// A step whose loss or gradient is not finite, or whose loss is a spike.
+struct AnomalyReport {
+  std::uint64_t step = 0;
+  std::string kind;    // "not finite" or "spike"
+  std::string action;  // "warn", "skip", "rollback" or "stop"
+  double loss = 0;
+  double average = 0;                    // moving average of the loss before
+  double gradient_norm = 0;              // not a number when it was not looked at
+  std::uint32_t count = 0;               // towards anomaly.limit
+  std::optional<std::uint64_t> back_to;  // step of the checkpoint, of a rollback
+};
+
 struct EvalReport {
   std::uint64_t step = 0;
   std::string split;
@@ -42,6 +79,7 @@ struct EvalReport {
   double top5 = 0;
   double loss = 0;
   double seconds = 0;
+  std::string weights = {};  // path, when the run is of job: evaluate
 };
 
 struct CheckpointReport {
@@ -74,6 +112,8 @@ struct StartReport {
   int ranks = 1;
   std::string resumed_from;      // checkpoint path, empty for a fresh run
   double resumed_wall_time = 0;  // Unix seconds when that checkpoint was taken
+  // job: evaluate, which changes nothing of a run that is in the directory: what is evaluated.
+  std::string evaluated_weights = {};
 };
 
 // Called on rank 0, from the training thread (checkpoint() too). Must be quick: no network, no
@@ -84,6 +124,8 @@ class MetricSink {
   // Once the run is accepted: what is there of it may be changed from here on.
   virtual void start(const StartReport&) {}
   virtual void step(const StepReport&) {}
+  virtual void layers(const LayersReport&) {}
+  virtual void anomaly(const AnomalyReport&) {}
   virtual void evaluation(const EvalReport&) {}
   virtual void checkpoint(const CheckpointReport&) {}
   virtual void done(const DoneReport&) {}
@@ -101,6 +143,12 @@ class MetricSinks final : public MetricSink {
   }
   void step(const StepReport& report) override {
     for (auto& sink : sinks_) sink->step(report);
+  }
+  void layers(const LayersReport& report) override {
+    for (auto& sink : sinks_) sink->layers(report);
+  }
+  void anomaly(const AnomalyReport& report) override {
+    for (auto& sink : sinks_) sink->anomaly(report);
   }
   void evaluation(const EvalReport& report) override {
     for (auto& sink : sinks_) sink->evaluation(report);

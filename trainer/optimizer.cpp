@@ -143,9 +143,13 @@ Finite SgdMomentum::step(double learning_rate, double scale) {
     finite.weights &= std::isfinite(totals[i].weight);
     norms_[i] = {std::sqrt(totals[i].gradient), std::sqrt(totals[i].weight),
                  learning_rate * std::sqrt(totals[i].velocity)};
-    parameters_[i].leaf().mutable_grad() = at::Tensor();
   }
+  drop_gradients();
   return finite;
+}
+
+void SgdMomentum::drop_gradients() {
+  for (const Parameter& parameter : parameters_) parameter.leaf().mutable_grad() = at::Tensor();
 }
 
 double SgdMomentum::gradient_norm(double scale) const {

@@ -38,6 +38,8 @@ class SgdMomentum {
   // global batch, and drops it: the next backward pass starts from nothing. Weights and leaves
   // change in place. Says what the update left behind.
   Finite step(double learning_rate, double scale = 1);
+  // Instead of step(): the gradients go, nothing else changes.
+  void drop_gradients();
   // Norm of the mean gradient of all weights together, before any update.
   double gradient_norm(double scale = 1) const;
   // Of the last step, in the order of the parameters.

@@ -2,13 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <chrono>
-#include <cmath>
 #include <memory>
-#include <utility>
 
-#include "pipeline/loader.h"
 #include "storage/checkpoint_store.h"
 #include "trainer/batch_tensor.h"
 #include "trainer/checkpointer.h"
@@ -18,34 +14,17 @@
 #include "trainer/parameter_weights.h"
 #include "trainer/resume_check.h"
 #include "trainer/run_files.h"
+#include "trainer/run_state.h"
+#include "trainer/step_agreement.h"
+#include "trainer/step_update.h"
+#include "trainer/stopwatch.h"
 #include "trainer/text_lines.h"
+#include "trainer/training_loader.h"
 
 namespace bit::trainer {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Time since the last lap, for phases that follow each other without gaps.
-class Stopwatch {
- public:
-  double lap() {
-    const auto now = Clock::now();
-    return std::chrono::duration<double>(now - std::exchange(last_, now)).count();
-  }
-
- private:
-  Clock::time_point last_ = Clock::now();
-};
-
-// What all ranks know after a step, from one small all-reduce.
-struct Agreement {
-  double loss_sum = 0;
-  bool any_bad_records = false;
-  bool checkpoint_requested = false;
-  bool stop_requested = false;
-  bool checkpoint_busy = false;
-  Finite finite;
-};
 
 constexpr const char* kReadyOrder = "gradient ready order";
 
@@ -64,9 +43,11 @@ class Training {
         optimizer_(model_.parameters(),
                    {settings.momentum, settings.weight_decay, settings.decoupled_decay}),
         order_(settings.order),
+        policy_(settings.anomaly),
         checkpointer_(storage::CheckpointStore(storage::posix_file_system(),
                                                settings.output + "/checkpoints"),
                       communicator.duplicate(), settings.checkpoints_kept),
+        update_({settings_, communicator_, checkpointer_, sink_, model_, optimizer_, policy_}),
         bad_records_(settings.output + "/bad_records.jsonl", settings.bad_record_budget,
                      communicator),
         reducer_communicator_(communicator.duplicate()) {}
@@ -74,16 +55,19 @@ class Training {
   Outcome run() {
     resume();
     if (evaluation_due()) evaluate_unless_on_record();
-    if (!complete()) start_loader();
+    if (!complete())
+      loader_ = training_loader(settings_, training_data_, order_, step_, communicator_);
     while (!complete()) {
-      StepReport report = update();
-      const Agreement agreed = agree();
+      StepReport report = compute_gradient();
+      const Agreement agreed = agree_on_step();
       report.loss = agreed.loss_sum / static_cast<double>(settings_.order.batch);
-      if (agreed.any_bad_records) bad_records_.add(step_, batch_->bad_records);
+      report.gradient_norm = agreed.gradient_norm;
+      if (agreed.bad_records) bad_records_.add(step_, batch_->bad_records);
       if (order_log_) order_log_->write(step_, *batch_);
-      require_finite(report.loss, agreed.finite);
       report.other_seconds = watch_.lap();
-      report.checkpoint_blocked_seconds = save_if_due(agreed);
+      update_.run(report);
+      report.optimizer_seconds += watch_.lap();
+      report.checkpoint_blocked_seconds = save_if_due(agreed, report.updated);
       this->report(report);
       if (agreed.stop_requested) return stop();
       if (evaluation_due()) evaluate_now();
@@ -92,56 +76,48 @@ class Training {
   }
 
  private:
-  // Forward, backward, sums over ranks, update: one step of the schedule.
-  StepReport update() {
+  // Forward, backward, sums over ranks: what one step of the schedule has to be decided on.
+  StepReport compute_gradient() {
     StepReport report;
     report.learning_rate = settings_.schedule.learning_rate(step_);
     watch_.lap();
     batch_ = loader_->next();
     report.data_wait_seconds = watch_.lap();
-    loss_sum_ = 0;
+    here_ = {};
     const std::uint32_t micro = batch_->size / settings_.accumulate;
     for (std::uint32_t i = 0; i < settings_.accumulate; ++i) {
       if (i + 1 == settings_.accumulate) reducer_->begin();
       const at::Tensor logits = model_.forward(images_of(*batch_, i * micro, micro));
       const at::Tensor loss =
           loss_sum(settings_.loss, logits, batch_->labels.subspan(i * micro, micro));
-      loss_sum_ += loss.item<double>();
+      here_.loss_sum += loss.item<double>();
       report.forward_seconds += watch_.lap();
       loss.backward();
       report.backward_seconds += watch_.lap();
     }
     reducer_->finish();
     report.comm_exposed_seconds = watch_.lap();
-    finite_ =
-        optimizer_.step(report.learning_rate, 1.0 / static_cast<double>(settings_.order.batch));
-    ++step_;
+    here_.gradient_norm = update_.gradient_norm();
+    report.step = ++step_;
     report.optimizer_seconds = watch_.lap();
     return report;
   }
 
-  // Flags only travel with a step, so that all ranks act at the same one.
-  Agreement agree() {
+  Agreement agree_on_step() {
     const bool due = communicator_.rank() == 0 && checkpoint_due_here();
-    const auto flag = [](bool set) { return set ? 1.0 : 0.0; };
-    std::array<double, 7> sums = {loss_sum_,
-                                  flag(!batch_->bad_records.empty()),
-                                  flag(control_.take_checkpoint_request() || due),
-                                  flag(!control_.stop_reason().empty()),
-                                  flag(checkpointer_.busy()),
-                                  flag(!finite_.momentum),
-                                  flag(!finite_.weights)};
-    communicator_.all_reduce(std::span<double>(sums));
-    return {sums[0],     sums[1] > 0, sums[2] > 0,
-            sums[3] > 0, sums[4] > 0, {sums[5] == 0, sums[6] == 0}};
+    here_.bad_records = !batch_->bad_records.empty();
+    here_.checkpoint_requested = control_.take_checkpoint_request() || due;
+    here_.stop_requested = !control_.stop_reason().empty();
+    here_.checkpoint_busy = checkpointer_.busy();
+    return agree(communicator_, here_);
   }
 
   // Starts a save when one was asked for and none is under way on any rank; a request that comes
-  // too early stays.
-  double save_if_due(const Agreement& agreed) {
+  // too early stays. So does one after a step without update: the state may be what led to it.
+  double save_if_due(const Agreement& agreed, bool updated) {
     checkpoint_wanted_ |= agreed.checkpoint_requested;
-    if (!agreed.checkpoint_busy) report_save(checkpointer_.poll());
-    if (checkpoint_wanted_ && !agreed.checkpoint_busy && step_ < settings_.schedule.total_steps &&
+    if (!agreed.checkpoint_busy) report_save(checkpointer_.poll(), sink_);
+    if (checkpoint_wanted_ && updated && !agreed.checkpoint_busy && !complete() &&
         !agreed.stop_requested) {
       save();
     }
@@ -149,7 +125,7 @@ class Training {
   }
 
   void save() {
-    checkpointer_.start(state(), manifest());
+    checkpointer_.start(state_of(model_, optimizer_), manifest());
     checkpoint_wanted_ = false;
     saved_step_ = step_;
     saved_at_ = Clock::now();
@@ -157,19 +133,10 @@ class Training {
 
   // A last save that the process waits for, unless this step is in a checkpoint already.
   void save_and_wait() {
-    report_save(checkpointer_.drain());
+    report_save(checkpointer_.drain(), sink_);
     if (saved_step_ == step_) return;
     save();
-    report_save(checkpointer_.drain());
-  }
-
-  void report_save(const std::optional<CheckpointReport>& outcome) {
-    if (!outcome) return;
-    sink_.checkpoint(*outcome);
-    if (!outcome->ok) {
-      throw SaveError(
-          fmt::format("the checkpoint at step {} failed: {}", outcome->step, outcome->error));
-    }
+    report_save(checkpointer_.drain(), sink_);
   }
 
   bool checkpoint_due_here() const {
@@ -220,34 +187,11 @@ class Training {
     sink_.step(report);
   }
 
-  // Nothing that is not finite is ever saved or exported: this comes before both.
-  void require_finite(double loss, const Finite& finite) {
-    if (!std::isfinite(loss)) diverged("the loss is", true);
-    if (!finite.momentum) diverged("the gradient is", true);
-    if (!finite.weights) diverged("the updated weights are", false);
-  }
-
-  // `whatever_the_rate`: the state before this update was enough to lead here.
-  [[noreturn]] void diverged(const std::string& what, bool whatever_the_rate) {
-    if (const auto saved = checkpointer_.drain()) sink_.checkpoint(*saved);
-    const std::string cause = fmt::format("{} not finite at step {} (learning rate {:g})", what,
-                                          step_, settings_.schedule.learning_rate(step_ - 1));
-    std::string left;
-    if (communicator_.rank() == 0) {
-      storage::CheckpointStore store = checkpointer_.store();
-      left = whatever_the_rate ? set_aside_before(store, step_, cause) : newest_good(store);
-    }
-    throw DivergedError(
-        "A lower optimizer.learning_rate or a longer schedule.warmup usually helps: change them "
-        "and start again.\n" +
-        cause + "; " + communicator_.broadcast(left, 0));
-  }
-
   Outcome stop() {
     save_and_wait();
     const std::string why = control_.stop_reason();
     sink_.done({step_, "stopped: " + (why.empty() ? std::string("asked for on another rank") : why),
-                age(), ""});
+                watch_.age(), ""});
     return Outcome::kStopped;
   }
 
@@ -265,22 +209,11 @@ class Training {
       worked = true;
     }
     if (worked) {
-      sink_.done({step_, "complete", age(), model.path});
+      sink_.done({step_, "complete", watch_.age(), model.path});
     } else {
       sink_.note(fmt::format("already complete at step {}; weights: {}", step_, model.path));
     }
     return Outcome::kComplete;
-  }
-
-  std::vector<NamedTensor> state() const {
-    std::vector<NamedTensor> tensors;
-    const auto& parameters = model_.parameters();
-    for (const auto& parameter : parameters)
-      tensors.emplace_back("model/" + parameter.name, parameter.value);
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      tensors.emplace_back("momentum/" + parameters[i].name, optimizer_.momentum_buffers()[i]);
-    }
-    return tensors;
   }
 
   schemas::CheckpointManifest manifest() const {
@@ -293,6 +226,7 @@ class Training {
         std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count());
     auto& state = *manifest.mutable_state();
     if (reducer_) state[kReadyOrder] = join_lines(reducer_->ready_order());
+    keep_policy(policy_, manifest);
     record_meaning(manifest, settings_, training_data_.hash());
     return manifest;
   }
@@ -305,13 +239,14 @@ class Training {
     StartReport start{0, settings_.schedule.total_steps, communicator_.size(), ""};
     if (manifest) {
       require_resumable(*manifest, store.path(manifest->step()), settings_, training_data_.hash());
-      restore_state(store, *manifest, communicator_, state());
+      restore_state(store, *manifest, communicator_, state_of(model_, optimizer_));
       model_.weights_changed();
       step_ = first_step_ = saved_step_ = manifest->step();
       const auto order = manifest->state().find(kReadyOrder);
       if (order != manifest->state().end()) ready_order = split_lines(order->second);
       start.first_step = step_;
       start.resumed_from = store.path(step_);
+      restore_policy(*manifest, start.resumed_from, policy_);
       start.resumed_wall_time = manifest->wall_time();
     } else if (!settings_.init.empty()) {
       const bool head = load_weights(settings_.init, communicator_, model_.parameters());
@@ -329,27 +264,6 @@ class Training {
       sink_.note("changed since the checkpoint: " + change);
   }
 
-  void start_loader() {
-    pipeline::LoaderOptions options;
-    options.image_size = settings_.image_size;
-    options.rank = communicator_.rank();
-    options.ranks = communicator_.size();
-    options.decoder_threads = settings_.decoder_threads;
-    options.reader_threads = settings_.reader_threads;
-    options.prefetch = settings_.prefetch;
-    options.first_batch = step_;
-    options.last_batch = settings_.schedule.total_steps;
-    options.memory_limit = settings_.memory_limit;
-    options.cache = settings_.cache;
-    options.cache_limit = settings_.cache_limit;
-    options.cache_short_side = settings_.cache_short_side;
-    loader_ = std::make_unique<pipeline::Loader>(
-        training_data_, order_,
-        pipeline::training_plan(settings_.seed, settings_.image_size, settings_.crop), options);
-  }
-
-  double age() const { return std::chrono::duration<double>(Clock::now() - began_).count(); }
-
   const TrainSettings& settings_;
   const storage::Dataset& training_data_;
   const storage::Dataset* evaluation_data_;
@@ -360,7 +274,9 @@ class Training {
   ResNetV2 model_;
   SgdMomentum optimizer_;
   pipeline::TrainOrder order_;
+  AnomalyPolicy policy_;
   Checkpointer checkpointer_;
+  StepUpdate update_;
   BadRecordLog bad_records_;
   std::optional<OrderLog> order_log_;
   std::unique_ptr<cluster::Communicator> reducer_communicator_;
@@ -369,13 +285,11 @@ class Training {
   const pipeline::Batch* batch_ = nullptr;
 
   Stopwatch watch_;
-  Clock::time_point began_ = Clock::now();
   Clock::time_point saved_at_ = Clock::now();
-  std::uint64_t step_ = 0;        // updates applied to the weights
+  std::uint64_t step_ = 0;        // of the schedule, whose batches were used
   std::uint64_t first_step_ = 0;  // of them, by earlier processes
   std::uint64_t saved_step_ = ~std::uint64_t{0};
-  double loss_sum_ = 0;  // of this rank's part of the batch
-  Finite finite_;
+  Agreement here_;  // of this rank, of the step under way
   bool checkpoint_wanted_ = false;
 };
 

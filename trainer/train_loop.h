@@ -13,6 +13,7 @@
 #include "pipeline/image_cache.h"
 #include "pipeline/order.h"
 #include "storage/dataset.h"
+#include "trainer/anomaly_policy.h"
 #include "trainer/evaluate.h"
 #include "trainer/loss.h"
 #include "trainer/metrics.h"
@@ -31,7 +32,7 @@ struct TrainSettings {
   ResNetConfig model;
   Precision precision = Precision::kFp32;
   LossKind loss = LossKind::kSoftmax;
-  std::string init;  // safetensors to start from; empty: from the seed
+  std::string init;  // weights to start from; empty: from the seed
 
   pipeline::TrainOrderOptions order;  // order.batch is the global batch
   pipeline::TrainingCrop crop;
@@ -52,12 +53,15 @@ struct TrainSettings {
   bool decoupled_decay = false;  // w -= rate * (v + decay * w); else the gradient has decay * w
   double clip_norm = 0;          // of the whole mean gradient, before decay; 0: none
 
+  AnomalySettings anomaly;
+
   EvaluationSettings evaluation;
   std::uint64_t evaluate_every = 0;  // steps; 0: at the end only
   std::uint64_t checkpoint_every_steps = 0;
   double checkpoint_every_seconds = 0;  // used when the steps are 0
   std::uint32_t checkpoints_kept = 3;
   std::uint32_t report_every = 1;  // steps between two StepReports
+  std::uint32_t layers_every = 0;  // steps between two LayersReports; 0: none
   bool log_order = false;
 };
 
@@ -87,8 +91,9 @@ class SaveError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Loss, gradient or weights are no longer finite numbers. Such a state is never saved. Exit
-// code 78.
+// Loss, gradient or weights are no longer finite numbers, or the loss is a spike, and
+// TrainSettings::anomaly says to stop or has no other way. A state that is not finite is never
+// saved. Exit code 78.
 class DivergedError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -26,6 +26,9 @@ trainer::StepReport report_at(std::uint64_t step) {
   report.epoch = 0.5;
   report.loss = 1.25;
   report.learning_rate = 0.03;
+  report.gradient_norm = 4;
+  report.parameter_norm = 131;
+  report.update_norm = 0.25;
   report.images_per_second = 640;
   report.step_seconds = 0.1;
   report.data_wait_seconds = 0.01;
@@ -65,9 +68,10 @@ TEST(JsonlSink, writes_the_keys_that_are_fixed) {
   EXPECT_THAT(
       keys_of(lines[0]),
       testing::UnorderedElementsAre(
-          "event", "step", "epoch", "loss", "learning_rate", "images_per_second", "step_seconds",
-          "data_wait_seconds", "forward_seconds", "backward_seconds", "comm_exposed_seconds",
-          "optimizer_seconds", "checkpoint_blocked_seconds", "other_seconds"));
+          "event", "step", "epoch", "loss", "learning_rate", "gradient_norm", "parameter_norm",
+          "update_norm", "images_per_second", "step_seconds", "data_wait_seconds",
+          "forward_seconds", "backward_seconds", "comm_exposed_seconds", "optimizer_seconds",
+          "checkpoint_blocked_seconds", "other_seconds"));
   EXPECT_EQ(lines[0]["event"], "step");
   EXPECT_EQ(lines[0]["loss"], 1.25);
   EXPECT_EQ(lines[1]["event"], "eval");
@@ -78,6 +82,24 @@ TEST(JsonlSink, writes_the_keys_that_are_fixed) {
   EXPECT_EQ(lines[3]["error"], "disk full");
   EXPECT_EQ(lines[4]["event"], "done");
   EXPECT_EQ(lines[4]["model"], "run/model.safetensors");
+}
+
+TEST(JsonlSink, writes_layers_anomalies_and_what_was_evaluated) {
+  const TempDirectory directory;
+  JsonlSink sink(directory / "metrics.jsonl");
+  sink.start({0, 100, 2, ""});
+  sink.layers({5, {{"stem.conv.weight", 2, 3, 4, 0.5}, {"head.fc.bias", 1, 1, 1, std::nullopt}}});
+  sink.anomaly({6, "spike", "rollback", 9, 2, 1.5, 1, 4});
+  sink.evaluation({6, "test", 10, 0, 0.5, 1, 2, 1, "given.npz"});
+  const auto lines = lines_of(directory / "metrics.jsonl");
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0]["layers"][0]["name"], "stem.conv.weight");
+  EXPECT_EQ(lines[0]["layers"][0]["effective_learning_rate"], 0.5);
+  EXPECT_FALSE(lines[0]["layers"][1].contains("effective_learning_rate"));
+  EXPECT_EQ(lines[1]["event"], "anomaly");
+  EXPECT_EQ(lines[1]["back_to"], 4);
+  EXPECT_EQ(lines[2]["weights"], "given.npz");
+  EXPECT_FALSE(sink.has_evaluation(6, "test"));  // it was not the run's own
 }
 
 TEST(JsonlSink, phases_add_up_to_the_step) {
@@ -224,7 +246,8 @@ TEST(TensorboardSink, writes_events_that_read_back) {
   const std::map<std::string, float> expected = {
       {"loss", 1.25f},           {"learning_rate", 0.03f}, {"images_per_second", 640},
       {"data_wait_share", 0.1f}, {"eval/top1", 0.6f},      {"eval/top5", 0.9f},
-      {"eval/loss", 1.1f}};
+      {"eval/loss", 1.1f},       {"norm/gradient", 4},     {"norm/parameters", 131},
+      {"norm/update", 0.25f}};
   EXPECT_EQ(scalars, expected);
 }
 
