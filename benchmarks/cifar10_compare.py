@@ -133,7 +133,7 @@ def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="directory that bit-shard wrote")
     parser.add_argument("--results", type=pathlib.Path, required=True, help="JSON lines; made if it is not there")
-    parser.add_argument("--recipe", type=pathlib.Path, default="configs/cifar10-r26x1.yaml")
+    parser.add_argument("--recipe", type=pathlib.Path, default="benchmarks/cifar10-r26x1.yaml")
     parser.add_argument("--runs", type=pathlib.Path, default="runs/cifar10-compare", help="for runs of ours; %(default)s")
     parser.add_argument("--keep", action="store_true", help="keep the run directories")
     parser.add_argument("--sides", type=listed, default=",".join(SIDES))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A recipe of this project in plain PyTorch: timm's network, torchvision's crop, torch's SGD, the same shards.
 
-    cifar10_pytorch.py --data SHARDS --recipe configs/cifar10-r26x1.yaml --seed 0 --precision fp32 [NAME=VALUE ...]
+    cifar10_pytorch.py --data SHARDS --recipe benchmarks/cifar10-r26x1.yaml --seed 0 --precision fp32 [NAME=VALUE ...]
 
 Whatever the recipe leaves to defaults is taken from `bit-launch --print-config`. Small images only: all are decoded into memory.
 Initial weights have the distribution of ours (He et al. with fan-out, zeros in the head), not the same numbers; nor are the order
@@ -163,7 +163,7 @@ def train(options, recipe):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, required=True, help="directory that bit-shard wrote")
-    parser.add_argument("--recipe", type=pathlib.Path, default="configs/cifar10-r26x1.yaml")
+    parser.add_argument("--recipe", type=pathlib.Path, default="benchmarks/cifar10-r26x1.yaml")
     parser.add_argument("--bit-launch", default="build/release/bin/bit-launch")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
